@@ -1,0 +1,142 @@
+"""Statements about documents: registering, finding, what became of the latest attempt.
+
+Every function works inside the caller's transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from gristmill.db.index import catalogue
+from gristmill.db.index.filters import conditions
+from gristmill.db.index.rows import batches, document_from, inserted_id, select_documents
+from gristmill.db.schema import collections, documents, versions
+from gristmill.errors import Conflict, NotFound
+from gristmill.index.model import Collection, Document, DocumentFilter, DocumentState, NewDocument
+
+__all__ = ["by_id", "by_ids", "count", "find", "matching_ids", "record_failure", "register", "touch"]
+
+
+def register(connection: Connection, collection: Collection, new: Sequence[NewDocument], *, now: int) -> list[Document]:
+    """Insert unknown sources, bring known ones up to date; the documents in the order given."""
+    ids: dict[str, int] = {}
+    renamed = False
+    table = documents.c
+    for batch in batches({document.source for document in new}):
+        known = select(table.id, table.source).where(
+            table.collection_id == collection.id, table.source.in_(batch), table.deleted_at.is_(None)
+        )
+        ids |= {row.source: row.id for row in connection.execute(known)}
+    known_before = len(ids)
+    for document in new:
+        fields = _fields(document) | {"updated_at": now}
+        known_id = ids.get(document.source)
+        if known_id is None:
+            ids[document.source] = inserted_id(
+                connection,
+                insert(documents).values(
+                    **fields,
+                    collection_id=collection.id,
+                    source=document.source,
+                    state=str(DocumentState.REGISTERED),
+                    generation=collection.generation,
+                    created_at=now,
+                ),
+            )
+        else:
+            renamed = True
+            connection.execute(
+                update(documents).where(table.id == known_id, table.deleted_at.is_(None)).values(**fields)
+            )
+    if renamed or len(ids) > known_before:
+        catalogue.advance(connection, collection.id, documents=len(ids) - known_before)
+    found = by_ids(connection, list(ids.values()))
+    return [found[ids[document.source]] for document in new]
+
+
+def _fields(document: NewDocument) -> dict[str, Any]:
+    return {
+        "origin": str(document.origin),
+        "name": document.name,
+        "material": str(document.material),
+        "root": document.root,
+        "blob_id": document.blob_id,
+        "size": document.size,
+        "mtime_ns": document.mtime_ns,
+        "declared_type": document.declared_type,
+    }
+
+
+def by_id(connection: Connection, document_id: int) -> Document:
+    """The living document; :class:`NotFound`."""
+    row = connection.execute(select_documents().where(documents.c.id == document_id)).first()
+    if row is None:
+        raise NotFound("document_not_found", document_id=document_id)
+    return document_from(row)
+
+
+def by_ids(connection: Connection, document_ids: Sequence[int]) -> dict[int, Document]:
+    """Those that live."""
+    found: dict[int, Document] = {}
+    for batch in batches(document_ids):
+        for row in connection.execute(select_documents().where(documents.c.id.in_(batch))):
+            found[row.id] = document_from(row)
+    return found
+
+
+def find(connection: Connection, where: DocumentFilter, *, limit: int, after: int) -> list[Document]:
+    """Up to ``limit`` that match, by id, above ``after``."""
+    statement = select_documents().where(*conditions(where), documents.c.id > after)
+    return [document_from(row) for row in connection.execute(statement.order_by(documents.c.id).limit(limit))]
+
+
+def matching_ids(connection: Connection, where: DocumentFilter) -> list[int]:
+    """The ids of all that match and have something to search."""
+    statement = (
+        select(documents.c.id)
+        .join_from(documents, collections, collections.c.id == documents.c.collection_id)
+        .where(documents.c.deleted_at.is_(None), documents.c.current_version_id.is_not(None), *conditions(where))
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def count(connection: Connection, where: DocumentFilter) -> int:
+    """How many match."""
+    statement = (
+        select(func.count())
+        .select_from(documents)
+        .join(collections, collections.c.id == documents.c.collection_id)
+        .where(documents.c.deleted_at.is_(None), *conditions(where))
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def touch(connection: Connection, document_id: int, *, size: int, mtime_ns: int | None, now: int) -> None:
+    """The published version is what the bytes still are; an earlier failure is over."""
+    current = connection.execute(
+        update(documents)
+        .where(
+            documents.c.id == document_id,
+            documents.c.deleted_at.is_(None),
+            documents.c.current_version_id.is_not(None),
+        )
+        .values(state=str(DocumentState.INDEXED), error=None, updated_at=now)
+        .returning(documents.c.current_version_id)
+    ).first()
+    if current is None:
+        by_id(connection, document_id)
+        raise Conflict("document_not_indexed", document_id=document_id)
+    connection.execute(
+        update(versions).where(versions.c.id == current.current_version_id).values(size=size, mtime_ns=mtime_ns)
+    )
+
+
+def record_failure(connection: Connection, document_id: int, error: Mapping[str, Any], *, now: int) -> None:
+    """Keep why the latest attempt failed; of a deleted document there is nothing to keep."""
+    connection.execute(
+        update(documents)
+        .where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
+        .values(state=str(DocumentState.FAILED), error=dict(error), updated_at=now)
+    )

@@ -1,0 +1,187 @@
+"""Statements that put chunks into a version nobody sees yet.
+
+A chunk row belongs to a document and one content; every version of the document that has this content shares it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Connection
+
+from gristmill.db.index import words
+from gristmill.db.index.rows import batches
+from gristmill.db.schema import chunks, embeddings, spaces, version_chunks, versions
+from gristmill.db.vectors import to_blob
+from gristmill.errors import Conflict
+from gristmill.index.model import StagedChunk
+
+__all__ = ["Preparation", "known_hashes", "prepare", "stage"]
+
+
+class Preparation:
+    """What staging computes outside its transaction: words and vectors as they are stored."""
+
+    def __init__(self, staged: Sequence[StagedChunk], *, known: set[str], dimension: int) -> None:
+        self.staged = staged
+        self.blobs = {
+            chunk.content_hash: to_blob(chunk.vector, dimension) for chunk in staged if chunk.vector is not None
+        }
+        self._chunks = {chunk.content_hash: chunk for chunk in staged}
+        self._words: dict[str, str] = {}
+        for content_hash in self._chunks.keys() - known:
+            self.words(content_hash)
+
+    def words(self, content_hash: str) -> str:
+        """The searchable words of a chunk."""
+        if content_hash not in self._words:
+            chunk = self._chunks[content_hash]
+            self._words[content_hash] = words.words_of(chunk.place.headings, chunk.text)
+        return self._words[content_hash]
+
+    def chunk(self, content_hash: str) -> StagedChunk:
+        """A chunk with that content."""
+        return self._chunks[content_hash]
+
+    @property
+    def hashes(self) -> list[str]:
+        """Each content once, in order."""
+        return list(self._chunks)
+
+
+def prepare(connection: Connection, draft: Any, staged: Sequence[StagedChunk]) -> Preparation:
+    """Compute what :func:`stage` stores for the draft row; needs no write transaction."""
+    hashes = {chunk.content_hash for chunk in staged}
+    known = _chunk_numbers(connection, draft.document_id, hashes).keys()
+    dimension = connection.execute(select(spaces.c.dimension).where(spaces.c.id == draft.space_id)).scalar()
+    if dimension is None:
+        raise Conflict("space_replaced", document_id=draft.document_id)
+    return Preparation(staged, known=set(known), dimension=dimension)
+
+
+def stage(connection: Connection, draft: Any, prepared: Preparation) -> None:
+    """Store prepared chunks under the draft row."""
+    numbers = _chunk_numbers(connection, draft.document_id, prepared.hashes)
+    missing = [content_hash for content_hash in prepared.hashes if content_hash not in numbers]
+    if missing:
+        fresh = _insert_chunks(connection, draft.document_id, prepared, missing)
+        words.add(connection, draft.collection_id, [(no, prepared.words(key)) for key, no in fresh.items()])
+        numbers |= fresh
+    _insert_embeddings(connection, draft, prepared, numbers)
+    embedded = {numbers[content_hash] for content_hash in prepared.blobs}
+    embedded -= _staged_before(connection, draft.id, embedded)
+    connection.execute(
+        insert(version_chunks),
+        [
+            {
+                "version_id": draft.id,
+                "position": chunk.position,
+                "chunk_no": numbers[chunk.content_hash],
+                "start": chunk.place.start,
+                "end": chunk.place.end,
+                "page": chunk.place.page,
+                "part": chunk.place.part,
+            }
+            for chunk in prepared.staged
+        ],
+    )
+    connection.execute(
+        update(versions)
+        .where(versions.c.id == draft.id)
+        .values(
+            chunk_count=versions.c.chunk_count + len(prepared.staged),
+            embedded=versions.c.embedded + len(embedded),
+        )
+    )
+
+
+def _staged_before(connection: Connection, version_id: int, chunk_nos: Iterable[int]) -> set[int]:
+    found: set[int] = set()
+    for batch in batches(chunk_nos):
+        statement = select(version_chunks.c.chunk_no).where(
+            version_chunks.c.chunk_no.in_(batch), version_chunks.c.version_id == version_id
+        )
+        found.update(connection.execute(statement).scalars())
+    return found
+
+
+def _insert_chunks(
+    connection: Connection, document_id: int, prepared: Preparation, hashes: Sequence[str]
+) -> dict[str, int]:
+    connection.execute(
+        insert(chunks),
+        [
+            {
+                "document_id": document_id,
+                "content_hash": content_hash,
+                "headings": list(prepared.chunk(content_hash).place.headings),
+                "text": prepared.chunk(content_hash).text,
+            }
+            for content_hash in hashes
+        ],
+    )
+    return _chunk_numbers(connection, document_id, hashes)
+
+
+def _insert_embeddings(connection: Connection, draft: Any, prepared: Preparation, numbers: dict[str, int]) -> None:
+    present: set[int] = set()
+    for batch in batches(numbers.values()):
+        present |= set(
+            connection.execute(
+                select(embeddings.c.chunk_no).where(
+                    embeddings.c.space_id == draft.space_id, embeddings.c.chunk_no.in_(batch)
+                )
+            ).scalars()
+        )
+    wanted = [content_hash for content_hash, no in numbers.items() if no not in present]
+    blobs = prepared.blobs
+    borrowed = [content_hash for content_hash in wanted if content_hash not in blobs]
+    if borrowed:
+        blobs = blobs | _vectors_of(connection, draft.space_id, borrowed)
+    vanished = [content_hash for content_hash in wanted if content_hash not in blobs]
+    if vanished:
+        raise Conflict("embedding_vanished", document_id=draft.document_id, count=len(vanished))
+    if wanted:
+        connection.execute(
+            insert(embeddings),
+            [
+                {"chunk_no": numbers[content_hash], "space_id": draft.space_id, "vector": blobs[content_hash]}
+                for content_hash in wanted
+            ],
+        )
+
+
+def known_hashes(connection: Connection, space_id: int, hashes: Iterable[str]) -> set[str]:
+    """Which contents the space has an embedding of."""
+    known: set[str] = set()
+    for batch in batches(hashes):
+        statement = (
+            select(chunks.c.content_hash)
+            .join(embeddings, embeddings.c.chunk_no == chunks.c.no)
+            .where(embeddings.c.space_id == space_id, chunks.c.content_hash.in_(batch))
+        )
+        known.update(connection.execute(statement).scalars())
+    return known
+
+
+def _vectors_of(connection: Connection, space_id: int, hashes: Iterable[str]) -> dict[str, bytes]:
+    """The vectors the space knows for contents, whichever document has them."""
+    found: dict[str, bytes] = {}
+    for batch in batches(hashes):
+        statement = (
+            select(chunks.c.content_hash, embeddings.c.vector)
+            .join(embeddings, embeddings.c.chunk_no == chunks.c.no)
+            .where(embeddings.c.space_id == space_id, chunks.c.content_hash.in_(batch))
+        )
+        found |= {row.content_hash: row.vector for row in connection.execute(statement)}
+    return found
+
+
+def _chunk_numbers(connection: Connection, document_id: int, hashes: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for batch in batches(hashes):
+        statement = select(chunks.c.content_hash, chunks.c.no).where(
+            chunks.c.document_id == document_id, chunks.c.content_hash.in_(batch)
+        )
+        found |= {row.content_hash: row.no for row in connection.execute(statement)}
+    return found

@@ -1,0 +1,189 @@
+"""The index store on SQL: where each port method's transaction begins and ends.
+
+The statements are in the neighbouring files; what a method promises stands in :mod:`gristmill.index.ports`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from gristmill.clock import Clock
+from gristmill.db.database import Database
+from gristmill.db.index import catalogue, removal, spaces, staging, versions, words
+from gristmill.db.index import documents as document_rows
+from gristmill.db.index.filters import is_open
+from gristmill.db.index.hits import visible_hits
+from gristmill.db.vectors import VectorIndex
+from gristmill.index.model import (
+    Collection,
+    CollectionSettings,
+    Document,
+    DocumentFilter,
+    Hit,
+    NewDocument,
+    Publication,
+    Scored,
+    Space,
+    StagedChunk,
+    StoredChunk,
+    Version,
+    VersionDraft,
+)
+
+__all__ = ["SqlIndexStore"]
+
+
+class SqlIndexStore:
+    """Implements :class:`gristmill.index.ports.IndexStore`."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._vectors = VectorIndex(database)
+
+    def ensure_collection(self, name: str, settings: CollectionSettings) -> Collection:
+        with self._database.read() as tx:
+            found = catalogue.find(tx, name)
+        if found is not None:
+            return found
+        with self._database.write(durable=True) as tx:
+            return catalogue.find(tx, name) or catalogue.create(tx, name, settings, now=self._clock.now())
+
+    def collection(self, name: str) -> Collection:
+        with self._database.read() as tx:
+            return catalogue.by_name(tx, name)
+
+    def collections(self) -> Sequence[Collection]:
+        with self._database.read() as tx:
+            return catalogue.all_collections(tx)
+
+    def delete_collection(self, name: str) -> int:
+        with self._database.write(durable=True) as tx:
+            collection = catalogue.by_name(tx, name)
+            count = removal.hide_collection(tx, collection.id, now=self._clock.now())
+        self._vectors.forget(collection.id)
+        self.purge_deleted(deleted_before=0)
+        return count
+
+    def register(self, collection: str, documents: Sequence[NewDocument]) -> list[Document]:
+        with self._database.write(durable=True) as tx:
+            found = catalogue.by_name(tx, collection)
+            return document_rows.register(tx, found, documents, now=self._clock.now())
+
+    def document(self, document_id: int) -> Document:
+        with self._database.read() as tx:
+            return document_rows.by_id(tx, document_id)
+
+    def documents_by_id(self, document_ids: Sequence[int]) -> Mapping[int, Document]:
+        with self._database.read() as tx:
+            return document_rows.by_ids(tx, document_ids)
+
+    def documents(self, where: DocumentFilter, *, limit: int, after: int = 0) -> list[Document]:
+        with self._database.read() as tx:
+            return document_rows.find(tx, where, limit=limit, after=after)
+
+    def count_documents(self, where: DocumentFilter) -> int:
+        with self._database.read() as tx:
+            return document_rows.count(tx, where)
+
+    def delete_documents(self, document_ids: Sequence[int]) -> list[int]:
+        with self._database.write(durable=True) as tx:
+            removed = removal.hide_documents(tx, document_ids, now=self._clock.now())
+        for document_id in removed:
+            removal.sweep_document(self._database, document_id)
+        return removed
+
+    def purge_deleted(self, *, deleted_before: int) -> int:
+        return removal.sweep(self._database, deleted_before=deleted_before)
+
+    def versions(self, document_id: int) -> Sequence[Version]:
+        with self._database.read() as tx:
+            return versions.kept(tx, document_id)
+
+    def known_hashes(self, document_id: int, space_id: int, content_hashes: Iterable[str]) -> set[str]:
+        del document_id  # A space knows a content whichever of its documents it came with.
+        with self._database.read() as tx:
+            return staging.known_hashes(tx, space_id, content_hashes)
+
+    def begin_version(self, draft: VersionDraft, *, task_id: str) -> int:
+        with self._database.write() as tx:
+            return versions.begin(tx, draft, task_id=task_id, now=self._clock.now())
+
+    def stage(self, version_id: int, chunks: Sequence[StagedChunk]) -> None:
+        if not chunks:
+            return
+        with self._database.read() as tx:
+            prepared = staging.prepare(tx, versions.draft(tx, version_id), chunks)
+        with self._database.write() as tx:
+            staging.stage(tx, versions.draft(tx, version_id), prepared)
+
+    def publish(self, transaction: Connection, version_id: int, *, keep_versions: int) -> Publication:
+        return versions.publish(transaction, version_id, keep_versions=keep_versions, now=self._clock.now())
+
+    def touch(self, transaction: Connection, document_id: int, *, size: int, mtime_ns: int | None) -> None:
+        document_rows.touch(transaction, document_id, size=size, mtime_ns=mtime_ns, now=self._clock.now())
+
+    def fail(self, transaction: Connection, document_id: int, error: Mapping[str, Any]) -> None:
+        document_rows.record_failure(transaction, document_id, error, now=self._clock.now())
+
+    def clear(self, transaction: Connection, document_id: int) -> int:
+        return versions.clear(transaction, document_id, now=self._clock.now())
+
+    def purge_abandoned(self, *, started_before: int) -> int:
+        with self._database.read() as tx:
+            found = versions.abandoned(tx, started_before=started_before)
+        removed = 0
+        for version_id in found:
+            with self._database.write() as tx:
+                removed += versions.drop_draft(tx, version_id)
+        return removed
+
+    def begin_space(self, collection: str, *, embedder: str, model_id: str, dimension: int) -> Space:
+        with self._database.write() as tx:
+            return spaces.begin(
+                tx, collection, embedder=embedder, model_id=model_id, dimension=dimension, now=self._clock.now()
+            )
+
+    def chunks_to_embed(self, space_id: int, *, limit: int) -> Sequence[StoredChunk]:
+        with self._database.read() as tx:
+            return spaces.to_embed(tx, space_id, limit=limit)
+
+    def count_to_embed(self, space_id: int) -> int:
+        with self._database.read() as tx:
+            return spaces.count_to_embed(tx, space_id)
+
+    def add_embeddings(self, space_id: int, vectors: Sequence[tuple[int, Any]]) -> None:
+        with self._database.write() as tx:
+            spaces.add_embeddings(tx, space_id, vectors)
+
+    def activate_space(self, transaction: Connection, space_id: int) -> bool:
+        return spaces.activate(transaction, space_id)
+
+    def nearest(
+        self, collection: Collection, vector: Any, *, limit: int, where: DocumentFilter | None = None
+    ) -> Sequence[Scored]:
+        ids: list[int] | None = None
+        if where is not None and not is_open(where):
+            with self._database.read() as tx:
+                ids = document_rows.matching_ids(tx, replace(where, collection=collection.name))
+        return self._vectors.nearest(
+            collection_id=collection.id,
+            space_id=collection.space.id,
+            dimension=collection.space.dimension,
+            vector=vector,
+            limit=limit,
+            document_ids=ids,
+        )
+
+    def text(
+        self, collection: Collection, query: str, *, limit: int, where: DocumentFilter | None = None
+    ) -> Sequence[Scored]:
+        inside = None if where is None or is_open(where) else replace(where, collection=None)
+        with self._database.read() as tx:
+            return words.search(tx, collection.id, query, limit=limit, where=inside)
+
+    def hits(self, collection: Collection, chunks: Sequence[Scored]) -> Sequence[Hit]:
+        with self._database.read() as tx:
+            return visible_hits(tx, collection.id, chunks)

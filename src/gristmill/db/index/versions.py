@@ -1,0 +1,188 @@
+"""Statements about versions: begun aside, published by moving one pointer, retired, cleared.
+
+Every function works inside the caller's transaction.
+"""
+
+from typing import Any
+
+from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from gristmill.db.index import catalogue
+from gristmill.db.index.removal import remove_versions
+from gristmill.db.index.rows import inserted_id, select_versions, version_from
+from gristmill.db.schema import documents, version_chunks, versions
+from gristmill.errors import Conflict, NotFound
+from gristmill.index.model import DocumentState, Publication, Version, VersionDraft
+
+__all__ = ["abandoned", "begin", "clear", "draft", "drop_draft", "kept", "publish"]
+
+
+def kept(connection: Connection, document_id: int) -> list[Version]:
+    """Published versions of a living document, newest first."""
+    living = exists().where(documents.c.id == versions.c.document_id, documents.c.deleted_at.is_(None))
+    statement = select_versions().where(versions.c.document_id == document_id, living)
+    return [version_from(row) for row in connection.execute(statement.order_by(versions.c.number.desc()))]
+
+
+def begin(connection: Connection, new: VersionDraft, *, task_id: str, now: int) -> int:
+    """Insert a version without number; the drafts that the same task left are removed."""
+    living = select(documents.c.id).where(documents.c.id == new.document_id, documents.c.deleted_at.is_(None))
+    if connection.execute(living).first() is None:
+        raise NotFound("document_not_found", document_id=new.document_id)
+    left = select(versions.c.id).where(
+        versions.c.document_id == new.document_id, versions.c.task_id == task_id, versions.c.number.is_(None)
+    )
+    if stale := list(connection.execute(left).scalars()):
+        remove_versions(connection, new.document_id, stale)
+    return inserted_id(
+        connection,
+        insert(versions).values(
+            document_id=new.document_id,
+            space_id=new.space_id,
+            task_id=task_id,
+            content_hash=new.content_hash,
+            settings_hash=new.settings_hash,
+            media_type=new.media_type,
+            size=new.size,
+            mtime_ns=new.mtime_ns,
+            title=new.title,
+            metadata=dict(new.metadata),
+            notices=[dict(notice) for notice in new.notices],
+            chunk_count=0,
+            embedded=0,
+            reused=0,
+            deleted=0,
+            created_at=now,
+        ),
+    )
+
+
+def draft(connection: Connection, version_id: int) -> Any:
+    """The row of a version being built, with what is needed of its document.
+
+    :class:`Conflict` (``version_vanished``) if it is not being built any more, and (``document_not_found``) if its
+    document was deleted.
+    """
+    row = connection.execute(
+        select(
+            versions,
+            documents.c.collection_id,
+            documents.c.current_version_id,
+            documents.c.deleted_at,
+        )
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(versions.c.id == version_id, versions.c.number.is_(None))
+    ).first()
+    if row is None:
+        raise Conflict("version_vanished", version_id=version_id)
+    if row.deleted_at is not None:
+        raise Conflict("document_not_found", document_id=row.document_id)
+    return row
+
+
+def publish(connection: Connection, version_id: int, *, keep_versions: int, now: int) -> Publication:
+    """Point the document at the version and count what that changed."""
+    new = draft(connection, version_id)
+    collection = catalogue.by_id(connection, new.collection_id)
+    if collection is None:
+        raise Conflict("document_not_found", document_id=new.document_id)
+    if collection.space.id != new.space_id:
+        raise Conflict("space_replaced", document_id=new.document_id)
+    mine = versions.c.document_id == new.document_id
+    number = connection.execute(select(func.coalesce(func.max(versions.c.number), 0) + 1).where(mine)).scalar_one()
+    chunks_before = _chunk_count(connection, new.current_version_id)
+    deleted = _count_dropped(connection, new.current_version_id, version_id)
+    reused = new.chunk_count - new.embedded
+    connection.execute(
+        update(versions)
+        .where(versions.c.id == version_id, versions.c.number.is_(None))
+        .values(number=number, published_at=now, reused=reused, deleted=deleted)
+    )
+    generation = catalogue.advance(connection, collection.id, chunks=new.chunk_count - chunks_before)
+    connection.execute(
+        update(documents)
+        .where(documents.c.id == new.document_id, documents.c.deleted_at.is_(None))
+        .values(
+            current_version_id=version_id,
+            state=str(DocumentState.INDEXED),
+            media_type=new.media_type,
+            error=None,
+            generation=generation,
+            indexed_at=now,
+            updated_at=now,
+        )
+    )
+    _retire(connection, new.document_id, keep=max(1, keep_versions))
+    return Publication(
+        version_id=version_id,
+        number=number,
+        chunk_count=new.chunk_count,
+        embedded=new.embedded,
+        reused=reused,
+        deleted=deleted,
+    )
+
+
+def _chunk_count(connection: Connection, version_id: int | None) -> int:
+    statement = select(versions.c.chunk_count).where(versions.c.id == version_id)
+    return int(connection.execute(statement).scalar() or 0)
+
+
+def _count_dropped(connection: Connection, old_id: int | None, new_id: int) -> int:
+    """How many chunks of the old version the new one lacks."""
+    new = version_chunks.alias("new")
+    still_there = exists().where(new.c.version_id == new_id, new.c.chunk_no == version_chunks.c.chunk_no)
+    statement = select(func.count(version_chunks.c.chunk_no.distinct())).where(
+        version_chunks.c.version_id == old_id, ~still_there
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def _retire(connection: Connection, document_id: int, *, keep: int) -> None:
+    published = (
+        select(versions.c.id)
+        .where(versions.c.document_id == document_id, versions.c.number.is_not(None))
+        .order_by(versions.c.number.desc())
+    )
+    if beyond := list(connection.execute(published).scalars())[keep:]:
+        remove_versions(connection, document_id, beyond)
+
+
+def clear(connection: Connection, document_id: int, *, now: int) -> int:
+    """Remove what is published of the document; how many chunks were visible."""
+    statement = select(documents).where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
+    document = connection.execute(statement).first()
+    if document is None:
+        raise NotFound("document_not_found", document_id=document_id)
+    count = _chunk_count(connection, document.current_version_id)
+    values: dict[str, Any] = {
+        "current_version_id": None,
+        "state": str(DocumentState.REGISTERED),
+        "error": None,
+        "indexed_at": None,
+        "updated_at": now,
+    }
+    if document.current_version_id is not None:
+        values["generation"] = catalogue.advance(connection, document.collection_id, chunks=-count)
+    connection.execute(update(documents).where(documents.c.id == document_id).values(values))
+    published = select(versions.c.id).where(versions.c.document_id == document_id, versions.c.number.is_not(None))
+    remove_versions(connection, document_id, list(connection.execute(published).scalars()))
+    return count
+
+
+def abandoned(connection: Connection, *, started_before: int) -> list[int]:
+    """Versions begun before the given time and never published."""
+    statement = select(versions.c.id).where(versions.c.number.is_(None), versions.c.created_at < started_before)
+    return list(connection.execute(statement).scalars())
+
+
+def drop_draft(connection: Connection, version_id: int) -> bool:
+    """Remove one version if it still is unpublished."""
+    row = connection.execute(
+        select(versions.c.document_id).where(versions.c.id == version_id, versions.c.number.is_(None))
+    ).first()
+    if row is None:
+        return False
+    remove_versions(connection, row.document_id, [version_id])
+    return True

@@ -1,0 +1,85 @@
+"""SQLite: how a connection is opened so that many processes may write safely.
+
+Uses the newest SQLite library at hand and refuses one whose WAL can corrupt the file.
+"""
+
+import sqlite3
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from gristmill.errors import GristmillError, LimitExceeded, Unavailable
+
+__all__ = ["SAFE_VERSION", "open_sqlite", "sqlite_module", "translate_sqlite"]
+
+SAFE_VERSION = (3, 51, 3)
+"""First release without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug): two connections that write and
+checkpoint at the same moment could corrupt the database."""
+
+
+def sqlite_module() -> ModuleType:
+    """The standard library's ``sqlite3`` if its SQLite is safe, else the one that ``pysqlite3`` carries.
+
+    Raises :class:`Unavailable` (``sqlite_unsafe``) if neither is safe.
+    """
+    if sqlite3.sqlite_version_info >= SAFE_VERSION:
+        return sqlite3
+    try:
+        import pysqlite3.dbapi2 as bundled  # noqa: PLC0415 - only needed where the interpreter's library is old
+    except ImportError:
+        version = sqlite3.sqlite_version
+    else:
+        if bundled.sqlite_version_info >= SAFE_VERSION:
+            module: ModuleType = bundled
+            return module
+        version = bundled.sqlite_version
+    raise Unavailable("sqlite_unsafe", version=version, needed=".".join(map(str, SAFE_VERSION)))
+
+
+def open_sqlite(path: Path, *, busy_timeout_seconds: float) -> Engine:
+    """An engine on the file ``path``, created if missing; transactions begin as their connection's options say."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        module=sqlite_module(),
+        connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=64,
+        isolation_level=None,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling begins too late for BEGIN IMMEDIATE; we begin ourselves.
+        connection.isolation_level = None
+        connection.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+            "PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864; PRAGMA synchronous = NORMAL;"
+        )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        # A commit under NORMAL survives a killed process; only FULL survives a power cut, and only accepting needs it.
+        synchronous = "FULL" if options.get("gristmill_durable") else "NORMAL"
+        if connection.info.get("synchronous", "NORMAL") != synchronous:
+            connection.exec_driver_sql(f"PRAGMA synchronous = {synchronous}")
+            connection.info["synchronous"] = synchronous
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("gristmill_write") else "BEGIN")
+
+    return engine
+
+
+def translate_sqlite(error: DBAPIError) -> GristmillError | None:
+    """Our error for a driver error that means the database cannot serve now; None for any other."""
+    text = str(error.orig).lower()
+    if "locked" in text or "busy" in text:
+        return Unavailable("database_busy")
+    if "full" in text:
+        return LimitExceeded("disk_full")
+    if "disk i/o error" in text or "unable to open" in text or "readonly" in text:
+        return Unavailable("database_unusable", reason=str(error.orig))
+    return None

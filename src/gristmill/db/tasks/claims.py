@@ -1,0 +1,57 @@
+"""The claim statement of SQLite: the one hot statement, written by hand and prepared once per shape.
+
+Each queue is one ordered look into the index of ready tasks, and the looks are merged: a single query over all
+queues would have to sort every ready row.
+"""
+
+from functools import cache
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.sql.selectable import TextualSelect
+
+from gristmill.db.schema import tasks
+
+__all__ = ["claim_statement", "ready_statement"]
+
+_LOOK = """
+SELECT * FROM (
+    SELECT number, priority, ready_at FROM tasks
+    WHERE queue = :queue_{index} AND state = 'pending' AND due
+      AND kind IN (SELECT value FROM json_each(:kinds)) {only}
+    ORDER BY {order} LIMIT :limit
+)"""
+
+_CLAIM = """
+UPDATE tasks SET
+    state = 'processing', worker_id = :worker_id, slot = :slot, lease = lease + 1, attempt = attempt + 1,
+    started_at = :now, updated_at = :now,
+    stage = CASE WHEN checkpoint IS NULL THEN '' ELSE stage END,
+    unit = CASE WHEN checkpoint IS NULL THEN '' ELSE unit END,
+    done = CASE WHEN checkpoint IS NULL THEN 0 ELSE done END,
+    failed = CASE WHEN checkpoint IS NULL THEN 0 ELSE failed END,
+    skipped = CASE WHEN checkpoint IS NULL THEN 0 ELSE skipped END,
+    total = CASE WHEN checkpoint IS NULL THEN NULL ELSE total END
+WHERE number IN ({chosen}) AND state = 'pending' AND EXISTS (SELECT 1 FROM workers WHERE id = :worker_id)
+RETURNING *"""
+
+
+def _chosen(queues: int, *, by_age: bool, by_id: bool) -> str:
+    order = "ready_at, number" if by_age else "priority DESC, number"
+    only = "AND id IN (SELECT value FROM json_each(:ids))" if by_id else ""
+    if by_age:
+        only += " AND ready_at < :ready_before"
+    looks = " UNION ALL ".join(_LOOK.format(index=index, only=only, order=order) for index in range(queues))
+    return f"SELECT number FROM ({looks}) ORDER BY {order} LIMIT :limit"
+
+
+@cache
+def ready_statement(queues: int, *, by_age: bool, by_id: bool) -> TextClause:
+    """Finds the numbers that :func:`claim_statement` would take; no rows, no need for the write lock."""
+    return text(_chosen(queues, by_age=by_age, by_id=by_id))
+
+
+@cache
+def claim_statement(queues: int, *, by_age: bool, by_id: bool) -> TextualSelect:
+    """Takes ready tasks of ``queue_0`` ... for ``worker_id``; parameters ``kinds`` and ``ids`` are JSON arrays."""
+    chosen = _chosen(queues, by_age=by_age, by_id=by_id)
+    return text(_CLAIM.format(chosen=chosen)).columns(**{column.name: column.type for column in tasks.c})

@@ -1,0 +1,274 @@
+"""Moves a task along its lifecycle inside an open transaction.
+
+Every move is one UPDATE guarded by the source states that the lifecycle table allows, and the event that records it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, case, exists, insert, literal_column, select, update
+from sqlalchemy.engine import Connection
+
+from gristmill.db.schema import task_events, task_items, tasks
+from gristmill.db.tasks.rows import matches, new_row, progress_values, task_from
+from gristmill.errors import Conflict
+from gristmill.tasks.lifecycle import TRANSITIONS, transition_for
+from gristmill.tasks.model import (
+    Cancelled,
+    Completed,
+    Failed,
+    Json,
+    Lost,
+    NewTask,
+    Outcome,
+    Released,
+    Retried,
+    Task,
+    TaskError,
+    TaskFilter,
+    TaskState,
+    Waiting,
+)
+
+__all__ = ["add_tasks", "cancel_tasks", "end_attempt", "move", "record", "retry_tasks"]
+
+_FRESH_TRY: Mapping[str, Any] = {"waiting": False, "worker_id": None, "dispatched_at": None, "due": True}
+
+
+def record(tx: Connection, rows: Sequence[Any], name: str, now: int, detail: Mapping[str, Any] | None = None) -> None:
+    """Write the event ``name`` for each of ``rows``, as they are after the change."""
+    if not rows:
+        return
+    tx.execute(
+        insert(task_events),
+        [
+            {
+                "task_id": row.id,
+                "at": now,
+                "name": name,
+                "attempt": row.attempt,
+                "lease": row.lease,
+                "worker_id": row.worker_id,
+                "detail": dict(detail or {}),
+            }
+            for row in rows
+        ],
+    )
+
+
+def move(
+    tx: Connection,
+    name: str,
+    condition: ColumnElement[bool],
+    values: Mapping[str, Any],
+    now: int,
+    detail: Mapping[str, Any] | None = None,
+) -> list[Any]:
+    """Take every task that meets ``condition`` and may make the transition ``name`` along it; the changed rows."""
+    transition = TRANSITIONS[name]
+    statement = (
+        update(tasks)
+        .where(tasks.c.state.in_(sorted(transition.sources)), condition)
+        .values(state=transition.target, updated_at=now, **values)
+        .returning(*tasks.c)
+    )
+    rows = list(tx.execute(statement))
+    record(tx, rows, name, now, detail)
+    return rows
+
+
+def add_tasks(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Task]:
+    """Add those that are new; answer the others with what is there. See :meth:`TaskStore.add`."""
+    known = _known(tx, new_tasks)
+    answers: list[str] = []
+    fresh: list[NewTask] = []
+    taken: dict[str, str] = {}
+    for task in new_tasks:
+        same_key = known.get(("key", task.idempotency_key)) if task.idempotency_key else None
+        if same_key is not None and same_key.request_hash != task.request_hash:
+            raise Conflict("idempotency_key_reused", key=task.idempotency_key, task_id=same_key.id)
+        found = known.get(("id", task.id)) or same_key
+        if found is not None:
+            answers.append(found.id)
+        elif task.idempotency_key in taken:
+            answers.append(taken[task.idempotency_key])
+        else:
+            fresh.append(task)
+            answers.append(task.id)
+            if task.idempotency_key:
+                taken[task.idempotency_key] = task.id
+    if fresh:
+        tx.execute(insert(tasks), [new_row(task, now) for task in fresh])
+    added = {task.id for task in fresh}
+    rows = {row.id: row for row in _rows_by_id(tx, answers)}
+    record(tx, [rows[task_id] for task_id in answers if task_id in added], "submitted", now)
+    return [task_from(rows[task_id]) for task_id in answers]
+
+
+def _known(tx: Connection, new_tasks: Sequence[NewTask]) -> dict[tuple[str, str | None], Any]:
+    keys = [task.idempotency_key for task in new_tasks if task.idempotency_key]
+    known: dict[tuple[str, str | None], Any] = {
+        ("id", row.id): row for row in _rows_by_id(tx, [task.id for task in new_tasks])
+    }
+    for start in range(0, len(keys), 500):
+        for row in tx.execute(select(tasks).where(tasks.c.idempotency_key.in_(keys[start : start + 500]))):
+            known["key", row.idempotency_key] = row
+    return known
+
+
+def _rows_by_id(tx: Connection, ids: Sequence[str]) -> list[Any]:
+    rows: list[Any] = []
+    for start in range(0, len(ids), 500):
+        rows.extend(tx.execute(select(tasks).where(tasks.c.id.in_(ids[start : start + 500]))))
+    return rows
+
+
+def end_attempt(tx: Connection, task: Task, outcome: Outcome, now: int, items_expire_at: int) -> Task:
+    """End the attempt that ``task`` describes; the caller has made sure that its lease holds."""
+    transition = transition_for(task, outcome)
+    values: dict[str, Any] = {"worker_id": None}
+    if outcome.progress is not None:
+        values |= progress_values(outcome.progress)
+    if transition.target.is_final:
+        values["finished_at"] = now
+    detail: dict[str, Any] = {"worker": task.worker_id}
+    values |= _outcome_values(task, outcome, transition.name, now)
+    match outcome:
+        case Completed(items=items) | Failed(items=items) if items:
+            values |= {"item_count": len(items), "items_expire_at": items_expire_at}
+            _store_items(tx, task.id, items)
+        case Lost(reason=reason) | Released(reason=reason):
+            detail["reason"] = reason
+    if values.get("error") is not None:
+        detail["error"] = values["error"]["code"]
+    if isinstance(outcome, Completed | Failed) and outcome.effect:
+        answer = outcome.effect(tx)
+        if answer is not None:
+            values["result"] = {**values.get("result", {}), **answer}
+    rows = move(tx, transition.name, tasks.c.id == task.id, values, now, detail)
+    if transition.name in {"completed", "waiting"} and isinstance(outcome, Completed | Waiting) and outcome.spawn:
+        _spawn(tx, outcome.spawn, now)
+    if transition.target.is_final:
+        if transition.target is TaskState.CANCELLED:
+            cancel_tasks(tx, TaskFilter(parent_id=task.id), now)
+        _advance_parent(tx, task, transition.target, now)
+    elif transition.name == "waiting":
+        _resume_if_ready(tx, task.id, now)
+    return task_from(rows[0])
+
+
+def _outcome_values(task: Task, outcome: Outcome, transition: str, now: int) -> dict[str, Any]:
+    match outcome:
+        case Completed(result=result):
+            return {"result": dict(result), "error": None}
+        case Failed(error=error):
+            return {"error": _error_row(error)}
+        case Retried(error=error, delay_seconds=delay):
+            if transition != "retry_scheduled":
+                return {"error": _error_row(error)} if transition == "failed" else {}
+            ready_at = now + int(delay * 1_000_000)
+            due = ready_at <= now
+            later = {"due": due, "scheduled_at": None if due else ready_at, "ready_at": ready_at}
+            return {**_FRESH_TRY, **later, "error": _error_row(error)}
+        case Lost(reason=reason):
+            values: dict[str, Any] = {"crash_count": task.crash_count + 1}
+            if transition == "parked":
+                parked = TaskError(code="task_parked", facts={"crashes": task.crash_count + 1, "reason": reason})
+                return {**values, "error": _error_row(parked)}
+            if transition == "worker_lost":
+                values |= {**_FRESH_TRY, "ready_at": now, "scheduled_at": None}
+            return values
+        case Released() if transition == "released":
+            return {**_FRESH_TRY, "ready_at": now, "attempt": task.attempt - 1}
+        case Waiting(checkpoint=checkpoint) if transition == "waiting":
+            return {"waiting": True, "checkpoint": dict(checkpoint)}
+        case Cancelled() | Released() | Waiting():
+            return {}
+
+
+def _error_row(error: TaskError) -> dict[str, Any]:
+    return {"code": error.code, "facts": dict(error.facts), "type": error.type}
+
+
+def _store_items(tx: Connection, task_id: str, items: Sequence[Json]) -> None:
+    tx.execute(task_items.delete().where(task_items.c.task_id == task_id))
+    tx.execute(
+        insert(task_items),
+        [{"task_id": task_id, "position": position, "body": dict(body)} for position, body in enumerate(items)],
+    )
+
+
+def _spawn(tx: Connection, spawn: Sequence[NewTask], now: int) -> None:
+    added = add_tasks(tx, spawn, now)
+    ended = [task.id for task in added if task.state in (TaskState.FAILED, TaskState.CANCELLED)]
+    if ended:
+        retry_tasks(tx, TaskFilter(ids=ended), now)
+
+
+def _advance_parent(tx: Connection, task: Task, state: TaskState, now: int) -> None:
+    if task.parent_id is None:
+        return
+    column = tasks.c.done if state is TaskState.COMPLETED else tasks.c.failed
+    tx.execute(
+        update(tasks)
+        .where(tasks.c.id == task.parent_id, tasks.c.waiting)
+        .values({column: column + 1, tasks.c.updated_at: now})
+    )
+    _resume_if_ready(tx, task.parent_id, now)
+
+
+def _resume_if_ready(tx: Connection, parent_id: str, now: int) -> None:
+    child = tasks.alias("child")
+    is_open = literal_column("child.state IN ('pending', 'processing')", Boolean)
+    open_child = exists().select_from(child).where(child.c.parent_id == parent_id, is_open)
+    values = {**_FRESH_TRY, "ready_at": now, "scheduled_at": None, "attempt": tasks.c.attempt - 1}
+    move(tx, "resumed", (tasks.c.id == parent_id) & tasks.c.waiting & ~open_child, values, now)
+
+
+def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
+    """Cancel what waits, ask what runs, through all descendants; see :meth:`TaskStore.request_cancel`."""
+    family = select(tasks.c.id).where(matches(where)).cte("family", recursive=True)
+    child = tasks.alias("child")
+    family = family.union(select(child.c.id).join(family, child.c.parent_id == family.c.id))
+    # Resolved before anything changes: the filter may be about the very states that the moves below change.
+    ids = [row.id for row in tx.execute(select(family.c.id))]
+    changed = 0
+    for start in range(0, len(ids), 500):
+        batch = tasks.c.id.in_(ids[start : start + 500])
+        idle = (tasks.c.state == TaskState.PENDING) | tasks.c.waiting
+        values = {"finished_at": now, "waiting": False, "cancel_requested": True, "due": True}
+        cancelled = move(tx, "cancelled", batch & idle, values, now)
+        asked = list(
+            tx.execute(
+                update(tasks)
+                .where(batch, tasks.c.state == TaskState.PROCESSING, ~tasks.c.cancel_requested)
+                .values(cancel_requested=True, updated_at=now)
+                .returning(*tasks.c)
+            )
+        )
+        record(tx, asked, "cancel_requested", now)
+        for row in cancelled:
+            _advance_parent(tx, task_from(row), TaskState.CANCELLED, now)
+        changed += len(cancelled) + len(asked)
+    return changed
+
+
+def retry_tasks(tx: Connection, where: TaskFilter, now: int) -> list[str]:
+    """Make ended tasks pending again; see :meth:`TaskStore.retry`."""
+    values = {
+        **_FRESH_TRY,
+        "attempt": 0,
+        "crash_count": 0,
+        "cancel_requested": False,
+        "scheduled_at": None,
+        "ready_at": now,
+        "finished_at": None,
+        "checkpoint": None,
+        "error": None,
+    }
+    rows = move(tx, "retried", matches(where), values, now)
+    for row in rows:
+        if row.parent_id is not None:
+            counted = case((tasks.c.failed > 0, tasks.c.failed - 1), else_=0)
+            tx.execute(update(tasks).where(tasks.c.id == row.parent_id, tasks.c.waiting).values(failed=counted))
+    return [row.id for row in rows]

@@ -1,0 +1,265 @@
+"""The task store on SQL: each port method is one transaction."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from gristmill.clock import Clock
+from gristmill.db.database import Database
+from gristmill.db.schema import (
+    task_events,
+    task_is_scheduled,
+    task_is_undispatched,
+    task_items,
+    tasks,
+    workers,
+)
+from gristmill.db.tasks.claims import claim_statement, ready_statement
+from gristmill.db.tasks.moves import add_tasks, cancel_tasks, end_attempt, record, retry_tasks
+from gristmill.db.tasks.rows import event_from, matches, progress_values, task_from, worker_from
+from gristmill.errors import NotFound
+from gristmill.tasks.model import (
+    Event,
+    Json,
+    NewTask,
+    Outcome,
+    Progress,
+    Task,
+    TaskFilter,
+    TaskState,
+    Worker,
+)
+
+__all__ = ["SqlTaskStore"]
+
+_OPEN = (TaskState.PENDING, TaskState.PROCESSING)
+
+
+class SqlTaskStore:
+    """Implements :class:`gristmill.tasks.ports.TaskStore`."""
+
+    def __init__(self, database: Database, *, clock: Clock, result_expires_seconds: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._result_expires = result_expires_seconds * 1_000_000
+
+    def add(self, tasks: Sequence[NewTask]) -> list[Task]:
+        with self._database.write(durable=True) as tx:
+            return add_tasks(tx, tasks, self._clock.now())
+
+    def get(self, task_id: str) -> Task:
+        found = self.get_many([task_id])
+        if not found:
+            raise NotFound("task_not_found", task_id=task_id)
+        return found[0]
+
+    def get_many(self, task_ids: Sequence[str]) -> list[Task]:
+        found: dict[str, Task] = {}
+        with self._database.read() as tx:
+            for start in range(0, len(task_ids), 500):
+                batch = task_ids[start : start + 500]
+                found |= {row.id: task_from(row) for row in tx.execute(select(tasks).where(tasks.c.id.in_(batch)))}
+        return [found[task_id] for task_id in task_ids if task_id in found]
+
+    def find(self, where: TaskFilter, *, limit: int, before: int | None = None) -> list[Task]:
+        statement = select(tasks).where(matches(where)).order_by(tasks.c.number.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(tasks.c.number < before)
+        with self._database.read() as tx:
+            return [task_from(row) for row in tx.execute(statement)]
+
+    def counts(self, where: TaskFilter) -> Mapping[TaskState, int]:
+        statement = select(tasks.c.state, func.count()).where(matches(where)).group_by(tasks.c.state)
+        with self._database.read() as tx:
+            return {TaskState(state): count for state, count in tx.execute(statement)}
+
+    def claim(
+        self,
+        worker_id: str,
+        *,
+        queues: Sequence[str],
+        kinds: Collection[str],
+        slot: int = 0,
+        limit: int = 1,
+        ready_before: int | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> list[Task]:
+        if not queues:
+            return []
+        shape = {"by_age": ready_before is not None, "by_id": ids is not None}
+        values: dict[str, object] = {f"queue_{index}": queue for index, queue in enumerate(queues)}
+        values |= {"kinds": json.dumps(sorted(kinds)), "limit": limit}
+        if ready_before is not None:
+            values["ready_before"] = ready_before
+        if ids is not None:
+            values["ids"] = json.dumps(list(ids))
+        # An idle worker asks often; it must not take the write lock to learn that there is nothing.
+        with self._database.read() as tx:
+            if tx.execute(ready_statement(len(queues), **shape), values).first() is None:
+                return []
+        now = self._clock.now()
+        values |= {"worker_id": worker_id, "slot": slot, "now": now}
+        with self._database.write() as tx:
+            rows = list(tx.execute(claim_statement(len(queues), **shape), values))
+            record(tx, rows, "claimed", now)
+        if ready_before is not None:
+            return [task_from(row) for row in sorted(rows, key=lambda row: (row.ready_at, row.number))]
+        return [task_from(row) for row in sorted(rows, key=lambda row: (-row.priority, row.number))]
+
+    def progress(self, task_id: str, lease: int, progress: Progress) -> bool:
+        statement = (
+            update(tasks)
+            .where(
+                tasks.c.id == task_id,
+                tasks.c.lease == lease,
+                tasks.c.state == TaskState.PROCESSING,
+                tasks.c.worker_id.is_not(None),
+            )
+            .values(updated_at=self._clock.now(), **progress_values(progress))
+        )
+        with self._database.write() as tx:
+            return tx.execute(statement).rowcount == 1
+
+    def finish(self, task_id: str, lease: int, outcome: Outcome) -> Task | None:
+        with self._database.write() as tx:
+            row = tx.execute(
+                select(tasks)
+                .where(
+                    tasks.c.id == task_id,
+                    tasks.c.lease == lease,
+                    tasks.c.state == TaskState.PROCESSING,
+                    tasks.c.worker_id.is_not(None),
+                )
+                .with_for_update()
+            ).first()
+            return None if row is None else self._end(tx, task_from(row), outcome)
+
+    def _end(self, tx: Connection, task: Task, outcome: Outcome) -> Task:
+        now = self._clock.now()
+        return end_attempt(tx, task, outcome, now, now + self._result_expires)
+
+    def request_cancel(self, where: TaskFilter) -> int:
+        with self._database.write(durable=True) as tx:
+            return cancel_tasks(tx, where, self._clock.now())
+
+    def retry(self, where: TaskFilter) -> list[str]:
+        with self._database.write(durable=True) as tx:
+            return retry_tasks(tx, where, self._clock.now())
+
+    def set_priority(self, where: TaskFilter, priority: int) -> int:
+        now = self._clock.now()
+        statement = (
+            update(tasks)
+            .where(matches(where), tasks.c.state.in_(_OPEN), tasks.c.priority != priority)
+            .values(priority=priority, updated_at=now)
+            .returning(*tasks.c)
+        )
+        with self._database.write() as tx:
+            rows = list(tx.execute(statement))
+            record(tx, rows, "priority_changed", now, {"priority": priority})
+            return len(rows)
+
+    def events(self, task_id: str | None = None, *, after: int = 0, limit: int = 1000) -> list[Event]:
+        statement = select(task_events).where(task_events.c.seq > after).order_by(task_events.c.seq).limit(limit)
+        if task_id is not None:
+            statement = statement.where(task_events.c.task_id == task_id)
+        with self._database.read() as tx:
+            return [event_from(row) for row in tx.execute(statement)]
+
+    def items(self, task_id: str, *, offset: int = 0, limit: int | None = None) -> list[Json]:
+        statement = (
+            select(task_items.c.body)
+            .where(task_items.c.task_id == task_id, task_items.c.position >= offset)
+            .order_by(task_items.c.position)
+            .limit(limit)
+        )
+        with self._database.read() as tx:
+            return list(tx.execute(statement).scalars())
+
+    def register_worker(self, worker: Worker) -> None:
+        now = self._clock.now()
+        values = {column.name: getattr(worker, column.name) for column in workers.c}
+        values |= {"queues": [*worker.queues], "beat": 1, "started_at": now, "beat_at": now}
+        with self._database.write() as tx:
+            tx.execute(insert(workers).values(values))
+
+    def heartbeat(self, worker_id: str) -> bool:
+        statement = (
+            update(workers)
+            .where(workers.c.id == worker_id)
+            .values(beat=workers.c.beat + 1, beat_at=self._clock.now())
+        )
+        with self._database.write() as tx:
+            return tx.execute(statement).rowcount == 1
+
+    def workers(self) -> Sequence[Worker]:
+        with self._database.read() as tx:
+            return [worker_from(row) for row in tx.execute(select(workers).order_by(workers.c.started_at))]
+
+    def remove_worker(self, worker_id: str, outcome: Outcome) -> list[Task]:
+        with self._database.write() as tx:
+            tx.execute(delete(workers).where(workers.c.id == worker_id))
+            rows = list(tx.execute(select(tasks).where(tasks.c.worker_id == worker_id).with_for_update()))
+            return [self._end(tx, task_from(row), outcome) for row in rows]
+
+    def held(self, worker_id: str, *, cancel_requested: bool = False) -> Sequence[Task]:
+        statement = select(tasks).where(tasks.c.worker_id == worker_id)
+        if cancel_requested:
+            statement = statement.where(tasks.c.cancel_requested)
+        with self._database.read() as tx:
+            return [task_from(row) for row in tx.execute(statement)]
+
+    def promote_due(self) -> int:
+        now = self._clock.now()
+        late = task_is_scheduled & (tasks.c.scheduled_at <= now)
+        with self._database.read() as tx:
+            if tx.execute(select(tasks.c.number).where(late).limit(1)).first() is None:
+                return 0
+        with self._database.write() as tx:
+            result = tx.execute(update(tasks).where(late).values(due=True, dispatched_at=None, updated_at=now))
+            return result.rowcount
+
+    def undispatched(self, *, limit: int) -> Sequence[Task]:
+        statement = (
+            select(tasks)
+            .where(task_is_undispatched)
+            .order_by(tasks.c.priority.desc(), tasks.c.number)
+            .limit(limit)
+        )
+        with self._database.read() as tx:
+            return [task_from(row) for row in tx.execute(statement)]
+
+    def mark_dispatched(self, task_ids: Sequence[str], engine: str) -> None:
+        now = self._clock.now()
+        with self._database.write() as tx:
+            for start in range(0, len(task_ids), 500):
+                tx.execute(
+                    update(tasks)
+                    .where(tasks.c.id.in_(task_ids[start : start + 500]), tasks.c.state == TaskState.PENDING)
+                    .values(dispatched_at=now, engine=engine)
+                )
+
+    def purge(self, *, finished_before: int, limit: int) -> int:
+        parent = tasks.alias("parent")
+        parent_open = exists().where(parent.c.id == tasks.c.parent_id, parent.c.state.in_(_OPEN))
+        old = select(tasks.c.id).where(tasks.c.finished_at < finished_before, ~parent_open).limit(limit)
+        with self._database.write() as tx:
+            ids = list(tx.execute(old).scalars())
+            for start in range(0, len(ids), 500):
+                batch = ids[start : start + 500]
+                tx.execute(delete(task_events).where(task_events.c.task_id.in_(batch)))
+                tx.execute(delete(task_items).where(task_items.c.task_id.in_(batch)))
+                tx.execute(delete(tasks).where(tasks.c.id.in_(batch)))
+            return len(ids)
+
+    def purge_items(self) -> int:
+        expired = select(tasks.c.id).where(tasks.c.items_expire_at <= self._clock.now())
+        with self._database.write() as tx:
+            ids = list(tx.execute(expired).scalars())
+            for start in range(0, len(ids), 500):
+                batch = ids[start : start + 500]
+                tx.execute(delete(task_items).where(task_items.c.task_id.in_(batch)))
+                tx.execute(update(tasks).where(tasks.c.id.in_(batch)).values(items_expire_at=None))
+            return len(ids)

@@ -1,0 +1,3 @@
+"""Text to vectors: one port, several models, none loaded before its first text."""
+
+__all__: list[str] = []

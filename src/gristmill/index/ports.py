@@ -1,0 +1,194 @@
+"""Everything the index core asks of the outside, on one page.
+
+Method docstrings are the contract that the conformance suite checks on every implementation. All methods are
+synchronous and safe to call from several threads and processes at once; an unreachable service raises
+:class:`~gristmill.errors.Unavailable`. Readers see each document in its old or its new version, never in between.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from gristmill.index.model import (
+    Collection,
+    CollectionSettings,
+    Document,
+    DocumentFilter,
+    Hit,
+    NewDocument,
+    Publication,
+    Scored,
+    Space,
+    StagedChunk,
+    StoredChunk,
+    Version,
+    VersionDraft,
+)
+
+__all__ = ["BlobStore", "IndexStore", "QueryEmbedder"]
+
+
+class IndexStore(Protocol):
+    """Collections, their documents, and the versions and chunks of those."""
+
+    def ensure_collection(self, name: str, settings: CollectionSettings) -> Collection:
+        """The collection ``name``, created with ``settings`` if there is none; existing settings are left alone."""
+        ...
+
+    def collection(self, name: str) -> Collection:
+        """With its counts; :class:`NotFound` (``collection_not_found``)."""
+        ...
+
+    def collections(self) -> Sequence[Collection]:
+        """All, by name, with their counts."""
+        ...
+
+    def delete_collection(self, name: str) -> int:
+        """Remove the collection and everything in it; how many documents that were."""
+        ...
+
+    def register(self, collection: str, documents: Sequence[NewDocument]) -> list[Document]:
+        """Make documents known, in the order given; nothing is indexed.
+
+        A document whose ``source`` is known keeps its id and its index; its other fields are brought up to date.
+        """
+        ...
+
+    def document(self, document_id: int) -> Document:
+        """:class:`NotFound` (``document_not_found``)."""
+        ...
+
+    def documents_by_id(self, document_ids: Sequence[int]) -> Mapping[int, Document]:
+        """Those that exist."""
+        ...
+
+    def documents(self, where: DocumentFilter, *, limit: int, after: int = 0) -> list[Document]:
+        """Up to ``limit`` documents with an id above ``after``, by id."""
+        ...
+
+    def count_documents(self, where: DocumentFilter) -> int:
+        """How many match."""
+        ...
+
+    def delete_documents(self, document_ids: Sequence[int]) -> list[int]:
+        """Remove documents with all their versions and chunks, at once for every reader; returns the ids removed."""
+        ...
+
+    def purge_deleted(self, *, deleted_before: int) -> int:
+        """Remove what deleted documents, collections and spaces left behind, in small transactions.
+
+        Nobody could see it any more. The marks that tell caches of a deletion go too if it happened before the given
+        time; how many.
+        """
+        ...
+
+    def versions(self, document_id: int) -> Sequence[Version]:
+        """Published versions that are kept, newest first."""
+        ...
+
+    def known_hashes(self, document_id: int, space_id: int, content_hashes: Iterable[str]) -> set[str]:
+        """Which of ``content_hashes`` already have an embedding in the space, in this or any other document of it."""
+        ...
+
+    def begin_version(self, draft: VersionDraft, *, task_id: str) -> int:
+        """Start a version that no reader sees; the id of it. What an earlier attempt of ``task_id`` left is removed."""
+        ...
+
+    def stage(self, version_id: int, chunks: Sequence[StagedChunk]) -> None:
+        """Add chunks to a version being built.
+
+        A chunk without a vector takes the one the space knows for its hash; :class:`Conflict`
+        (``embedding_vanished``) if that is gone by now.
+        """
+        ...
+
+    def publish(self, transaction: Any, version_id: int, *, keep_versions: int) -> Publication:
+        """Make the version the one that readers see, inside ``transaction``.
+
+        :class:`Conflict` (``space_replaced``) if the collection switched embedders since the version began, and
+        (``document_not_found``) if the document was deleted. Versions beyond ``keep_versions`` are removed.
+        """
+        ...
+
+    def touch(self, transaction: Any, document_id: int, *, size: int, mtime_ns: int | None) -> None:
+        """Note, inside ``transaction``, that the bytes were looked at and are those of the published version."""
+        ...
+
+    def fail(self, transaction: Any, document_id: int, error: Mapping[str, Any]) -> None:
+        """Record why the latest attempt failed, inside ``transaction``; a published version keeps answering."""
+        ...
+
+    def clear(self, transaction: Any, document_id: int) -> int:
+        """Remove all versions and chunks of a document, inside ``transaction``; how many chunks. It stays registered."""
+        ...
+
+    def purge_abandoned(self, *, started_before: int) -> int:
+        """Remove unpublished versions begun before the given time; how many."""
+        ...
+
+    def begin_space(self, collection: str, *, embedder: str, model_id: str, dimension: int) -> Space:
+        """The space being built for that model, created if there is none; another unfinished one is dropped.
+
+        If the active space already is of that model, it is returned.
+        """
+        ...
+
+    def chunks_to_embed(self, space_id: int, *, limit: int) -> Sequence[StoredChunk]:
+        """Chunks of published versions that have no embedding in the space yet."""
+        ...
+
+    def count_to_embed(self, space_id: int) -> int:
+        """How many chunks :meth:`chunks_to_embed` would still name."""
+        ...
+
+    def add_embeddings(self, space_id: int, vectors: Sequence[tuple[int, Any]]) -> None:
+        """Store ``(chunk_no, vector)`` pairs; one that is there already is replaced."""
+        ...
+
+    def activate_space(self, transaction: Any, space_id: int) -> bool:
+        """Let the space answer searches and drop the old one, inside ``transaction``.
+
+        False, with no effect, if some published chunk has no embedding in it yet.
+        """
+        ...
+
+    def nearest(
+        self, collection: Collection, vector: Any, *, limit: int, where: DocumentFilter | None = None
+    ) -> Sequence[Scored]:
+        """Visible chunks by cosine similarity, best first."""
+        ...
+
+    def text(
+        self, collection: Collection, query: str, *, limit: int, where: DocumentFilter | None = None
+    ) -> Sequence[Scored]:
+        """Visible chunks by BM25 over words and Chinese bigrams, best first; any syntax in ``query`` is plain text."""
+        ...
+
+    def hits(self, collection: Collection, chunks: Sequence[Scored]) -> Sequence[Hit]:
+        """The chunks with their documents and places, in the order given; those no longer visible are left out."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Uploaded bytes, by content."""
+
+    def put(self, stream: BinaryIO, *, max_bytes: int) -> tuple[str, int]:
+        """Keep the bytes; their id (SHA-256, hex) and size. :class:`LimitExceeded` (``file_too_large``) beyond the cap."""
+        ...
+
+    def open(self, blob_id: str) -> AbstractContextManager[Path]:
+        """A local file with the bytes, for reading; :class:`NotFound` (``blob_not_found``)."""
+        ...
+
+    def purge(self, *, in_use: Callable[[Sequence[str]], set[str]], stored_before: int) -> int:
+        """Remove blobs stored before the given time that ``in_use`` does not name; how many."""
+        ...
+
+
+class QueryEmbedder(Protocol):
+    """Turns a query into a vector of a space."""
+
+    def __call__(self, space: Space, text: str, /) -> Any:
+        """The embedding of ``text`` by the model of ``space``."""
+        ...

@@ -1,0 +1,128 @@
+"""Every task kind, declared: name, queue, limits, retry policy and payload type. No handler lives here.
+
+Both sides read this page: the submit side to accept a task, the execute side to run it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gristmill.errors import InvalidInput
+from gristmill.settings.model import KindSettings
+from gristmill.tasks.kind import Kind
+from gristmill.tasks.retry import RetryPolicy
+
+__all__ = [
+    "KINDS",
+    "QUEUES",
+    "BatchIndex",
+    "DeleteIndex",
+    "IndexDocument",
+    "Ping",
+    "ProcessDocument",
+    "ReembedCollection",
+    "effective_kinds",
+]
+
+QUEUES = ("default", "documents", "metadata", "images", "analysis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Proves that a task makes the round trip; fails, sleeps or works on request, for the doctor and benchmarks."""
+
+    note: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexDocument:
+    """Index one registered document."""
+
+    doc_id: int
+    user_id: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchIndex:
+    """Index many registered documents, each on its own."""
+
+    doc_ids: list[int]
+    user_id: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteIndex:
+    """Remove what was indexed of one document; the document itself stays registered."""
+
+    doc_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessDocument:
+    """Parse one document, split it if asked, and keep the text as the task's result."""
+
+    source: str | None = None
+    """A URL, or a path under ``root``."""
+    root: str | None = None
+    blob_id: str | None = None
+    """An uploaded file, instead of ``source``."""
+    filename: str | None = None
+    declared_type: str | None = None
+    split: bool = False
+    chunk_size: int = 1000
+    chunk_overlap: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReembedCollection:
+    """Embed every chunk of a collection with another embedder, then switch to it."""
+
+    collection: str
+    embedder: str
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(name="ping", payload=Ping, soft_limit_seconds=60.0, hard_limit_seconds=90.0),
+        Kind(name="index_document", payload=IndexDocument, queue="documents"),
+        Kind(name="batch_index", payload=BatchIndex, queue="documents"),
+        Kind(name="delete_index", payload=DeleteIndex, queue="documents"),
+        Kind(name="process_document", payload=ProcessDocument, queue="documents"),
+        Kind(
+            name="reembed_collection",
+            payload=ReembedCollection,
+            queue="documents",
+            soft_limit_seconds=24 * 3600.0,
+            hard_limit_seconds=25 * 3600.0,
+        ),
+    )
+}
+
+
+def effective_kinds(overrides: Mapping[str, KindSettings]) -> Mapping[str, Kind]:
+    """All kinds with the configured overrides; :class:`InvalidInput` (``kind_unknown``) for one that does not exist."""
+    for name in overrides:
+        if name not in KINDS:
+            raise InvalidInput("kind_unknown", kind=name, known=", ".join(sorted(KINDS)))
+    return {name: _overridden(kind, overrides[name]) if name in overrides else kind for name, kind in KINDS.items()}
+
+
+def _overridden(kind: Kind, override: KindSettings) -> Kind:
+    def chosen(value: Any, default: Any) -> Any:
+        return default if value is None else value
+
+    return replace(
+        kind,
+        queue=chosen(override.queue, kind.queue),
+        soft_limit_seconds=chosen(override.soft_limit_seconds, kind.soft_limit_seconds),
+        hard_limit_seconds=chosen(override.hard_limit_seconds, kind.hard_limit_seconds),
+        retry=RetryPolicy(
+            max_attempts=chosen(override.max_attempts, kind.retry.max_attempts),
+            base_seconds=chosen(override.retry_base_seconds, kind.retry.base_seconds),
+            cap_seconds=chosen(override.retry_cap_seconds, kind.retry.cap_seconds),
+        ),
+    )

@@ -1,0 +1,38 @@
+"""The words of every message a person may read, in English and Chinese.
+
+One file per area holds its part of the catalogue; a message is found by its code and filled with facts.
+"""
+
+from collections.abc import Mapping
+
+from gristmill.messages import api, engines, index, settings, steps, tasks
+from gristmill.messages.model import Message
+
+__all__ = ["CATALOGUE", "LANGUAGES", "Message", "render"]
+
+LANGUAGES = ("en", "zh")
+
+CATALOGUE: Mapping[str, Message] = {
+    **api.MESSAGES,
+    **engines.MESSAGES,
+    **index.MESSAGES,
+    **settings.MESSAGES,
+    **steps.MESSAGES,
+    **tasks.MESSAGES,
+}
+
+
+class _Facts(dict[str, object]):
+    """Leaves an unknown placeholder visible instead of failing while an error is being reported."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+def render(code: str, facts: Mapping[str, object], language: str = "en") -> str:
+    """The message ``code`` filled with ``facts``; an unknown code is shown as it is, with its facts."""
+    message = CATALOGUE.get(code)
+    if message is None:
+        return f"{code} {dict(facts)}" if facts else code
+    template = message.zh if language == "zh" else message.en
+    return template.format_map(_Facts(facts))

@@ -1,0 +1,35 @@
+"""Messages about the database, engines and workers."""
+
+from collections.abc import Mapping
+
+from gristmill.messages.model import Message
+
+__all__ = ["MESSAGES"]
+
+MESSAGES: Mapping[str, Message] = {
+    "database_busy": Message(
+        en="The database is busy: another process holds it. Try again in a moment.",
+        zh="数据库正忙：另一个进程正占用它。请稍后重试。",
+    ),
+    "database_unusable": Message(
+        en="The database cannot be used ({reason}). Check the disk and the permissions of the data directory.",
+        zh="数据库无法使用（{reason}）。请检查磁盘以及数据目录的权限。",
+    ),
+    "database_too_new": Message(
+        en="The database was written by a newer Gristmill (migration {migration}). Upgrade this installation.",
+        zh="数据库由更新版本的 Gristmill 写入（迁移 {migration}）。请升级本安装。",
+    ),
+    "database_url_unknown": Message(
+        en="database.url begins with {scheme}, which is not supported. Use sqlite:///path/to/file.db, or leave it unset.",
+        zh="database.url 以 {scheme} 开头，暂不支持。请使用 sqlite:///文件路径，或不设置。",
+    ),
+    "disk_full": Message(
+        en="The disk is full. Free some space in the data directory; nothing accepted was lost.",
+        zh="磁盘已满。请在数据目录所在磁盘上腾出空间；已接受的任务没有丢失。",
+    ),
+    "sqlite_unsafe": Message(
+        en="SQLite {version} can corrupt its file when several processes write. Install SQLite {needed} or newer: "
+        "pip install 'pysqlite3>=0.6.1'.",
+        zh="SQLite {version} 在多个进程写入时可能损坏文件。请安装 {needed} 或更新版本：pip install 'pysqlite3>=0.6.1'。",
+    ),
+}

@@ -1,0 +1,136 @@
+"""Indexes many documents: one child task for each that needs it, so that each succeeds, fails or is killed alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gristmill.app.documents import Documents
+from gristmill.errors import NotFound
+from gristmill.ids import derived_id
+from gristmill.index.ports import IndexStore
+from gristmill.kinds import BatchIndex
+from gristmill.pipelines.index_document import unchanged
+from gristmill.tasks.model import Completed, NewTask, Outcome, Progress, Task, TaskError, TaskState, Waiting
+from gristmill.tasks.ports import TaskContext
+
+__all__ = ["BatchIndexer"]
+
+
+class BatchIndexer:
+    """Handles ``batch_index``: first hands out children, then, when all have ended, sums up."""
+
+    def __init__(self, index: IndexStore, documents: Documents, draft: Callable[..., NewTask]) -> None:
+        self._index = index
+        self._documents = documents
+        self._draft = draft
+
+    def __call__(self, context: TaskContext, payload: BatchIndex) -> Outcome:
+        """One pass of the task; see the class."""
+        if context.task.checkpoint is None:
+            return self._hand_out(context, payload)
+        return self._sum_up(context, payload, context.task.checkpoint["settled"])
+
+    def _hand_out(self, context: TaskContext, payload: BatchIndex) -> Outcome:
+        doc_ids = list(dict.fromkeys(payload.doc_ids))
+        selection = self._documents.select(doc_ids, force=payload.force)
+        settled: dict[str, Mapping[str, Any]] = {
+            str(document.id): unchanged(document) for document in selection.untouched
+        }
+        stale = {document.id for document in selection.stale}
+        missing = [doc_id for doc_id in doc_ids if doc_id not in stale and str(doc_id) not in settled]
+        settled |= {str(doc_id): _missing(doc_id) for doc_id in missing}
+        progress = Progress(
+            stage="index",
+            unit="documents",
+            failed=len(missing),
+            skipped=len(selection.untouched),
+            total=len(doc_ids),
+        )
+        if not stale:
+            return self._result(doc_ids, settled, progress)
+        children = [self._child(context.task, doc_id, payload) for doc_id in doc_ids if doc_id in stale]
+        return Waiting(spawn=children, checkpoint={"settled": settled}, progress=progress)
+
+    def _child(self, parent: Task, doc_id: int, payload: BatchIndex) -> NewTask:
+        return self._draft(
+            "index_document",
+            {"doc_id": doc_id, "user_id": payload.user_id, "force": payload.force},
+            priority=parent.priority,
+            task_id=derived_id(parent.id, f"document/{doc_id}"),
+            parent_id=parent.id,
+            collection=parent.collection,
+            user_id=payload.user_id,
+        )
+
+    def _sum_up(self, context: TaskContext, payload: BatchIndex, settled: Mapping[str, Mapping[str, Any]]) -> Outcome:
+        children = context.children()
+        names = self._index.documents_by_id([child.payload["doc_id"] for child in children])
+        details = dict(settled)
+        failures: dict[int, TaskError] = {}
+        for child in children:
+            doc_id = child.payload["doc_id"]
+            detail = _detail(child)
+            if doc_id in names:
+                detail["name"] = names[doc_id].name
+                if child.error is not None:
+                    failures[doc_id] = child.error
+            details[str(doc_id)] = detail
+
+        def record_failures(transaction: Any) -> None:
+            # Most are recorded by the document's own task; one whose process died or ran out of time had no chance to.
+            for doc_id, error in failures.items():
+                stored = {"code": error.code, "facts": dict(error.facts), "type": error.type}
+                self._index.fail(transaction, doc_id, stored)
+
+        return self._result(
+            list(dict.fromkeys(payload.doc_ids)), details, context.task.progress, effect=record_failures
+        )
+
+    @staticmethod
+    def _result(
+        doc_ids: Sequence[int],
+        details: Mapping[str, Mapping[str, Any]],
+        progress: Progress,
+        effect: Callable[[Any], None] | None = None,
+    ) -> Completed:
+        items = [details[str(doc_id)] for doc_id in doc_ids if str(doc_id) in details]
+        count = {
+            status: sum(item["status"] == status for item in items)
+            for status in ("completed", "skipped", "failed", "cancelled")
+        }
+        skipped, failed = count["skipped"], count["failed"] + count["cancelled"]
+        return Completed(
+            result={
+                "total": len(items),
+                "success": count["completed"] + skipped,
+                "failed": failed,
+                "skipped": skipped,
+            },
+            items=items,
+            effect=effect,
+            progress=Progress(
+                stage="done",
+                unit=progress.unit or "documents",
+                done=count["completed"],
+                failed=failed,
+                skipped=skipped,
+                total=len(items),
+            ),
+        )
+
+
+def _missing(doc_id: int) -> dict[str, Any]:
+    error = TaskError.of(NotFound("document_not_found", document_id=doc_id))
+    return {"doc_id": doc_id, "status": "failed", "error": _error(error)}
+
+
+def _detail(child: Task) -> dict[str, Any]:
+    detail: dict[str, Any] = {"doc_id": child.payload["doc_id"], "status": child.state.value, "task_id": child.id}
+    if child.state is TaskState.COMPLETED:
+        return detail | dict(child.result or {})
+    if child.error is not None:
+        detail["error"] = _error(child.error)
+    return detail
+
+
+def _error(error: TaskError) -> dict[str, Any]:
+    return {"code": error.code, "facts": dict(error.facts), "type": error.type}

@@ -1,0 +1,192 @@
+"""Indexes one document: fetch, parse, split, embed what is new, and publish it as one version, or not at all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gristmill.embed.ports import Embedder
+from gristmill.errors import GristmillError
+from gristmill.ids import content_hash
+from gristmill.index.model import ChunkPlace, Collection, Document, Origin, StagedChunk, VersionDraft
+from gristmill.index.ports import IndexStore
+from gristmill.index.recipe import is_untouched, recipe_hash
+from gristmill.kinds import DeleteIndex, IndexDocument
+from gristmill.pipelines.fetching import Fetcher
+from gristmill.steps.model import Fetched, Parsed, Piece
+from gristmill.steps.parse import parse
+from gristmill.steps.split import split
+from gristmill.tasks.model import Completed, Failed, Outcome, TaskError
+from gristmill.tasks.ports import TaskContext
+
+__all__ = ["DocumentIndexer", "text_to_embed", "unchanged"]
+
+_EMBED_BATCH = 32
+"""Chunks embedded between two looks at cancel and progress."""
+_STAGE_BATCH = 512
+"""Chunks written in one transaction: long enough to be cheap, short enough to let other writers in."""
+
+
+class DocumentIndexer:
+    """Handles ``index_document`` and ``delete_index``."""
+
+    def __init__(
+        self, index: IndexStore, fetcher: Fetcher, embedder: Callable[[str], Embedder], *, keep_versions: int
+    ) -> None:
+        self._index = index
+        self._fetcher = fetcher
+        self._embedder = embedder
+        self._keep_versions = keep_versions
+
+    def index_document(self, context: TaskContext, payload: IndexDocument) -> Outcome:
+        """Bring the index of one document up to date."""
+        document = self._index.document(payload.doc_id)
+        collection = self._index.collection(document.collection)
+        try:
+            if not payload.force and is_untouched(document, collection):
+                return Completed(result=unchanged(document))
+            return self._index_changed(context, document, collection, force=payload.force)
+        except GristmillError as error:
+            if error.transient:
+                raise
+            stored = TaskError.of(error)
+            return Failed(error=stored, effect=lambda tx: self._index.fail(tx, document.id, asdict(stored)))
+
+    def _index_changed(
+        self, context: TaskContext, document: Document, collection: Collection, *, force: bool
+    ) -> Outcome:
+        context.progress("fetch", unit="chunks")
+        # Looked at before the bytes are read: a change during the read must not pass for the state that was read.
+        mtime_ns = _mtime_ns(document)
+        fetched = self._fetcher.document(document, into=context.temp_dir)
+        recipe = recipe_hash(collection)
+        version = document.version
+        if not force and version and (version.content_hash, version.settings_hash) == (fetched.content_hash, recipe):
+            return Completed(
+                result=unchanged(document),
+                effect=lambda tx: self._index.touch(tx, document.id, size=fetched.size, mtime_ns=mtime_ns),
+            )
+        context.progress("parse", unit="chunks")
+        parsed = parse(fetched, limits=self._fetcher.parse_limits)
+        context.progress("split", unit="chunks")
+        pieces = split(parsed, chunk_size=collection.chunk_size, chunk_overlap=collection.chunk_overlap)
+        draft = _draft(document, collection, fetched, parsed, mtime_ns)
+        version_id = self._index.begin_version(draft, task_id=context.task.id)
+        self._stage(context, collection, document, version_id, pieces, force=force)
+        return self._publication(document, version_id, parsed)
+
+    def _stage(
+        self,
+        context: TaskContext,
+        collection: Collection,
+        document: Document,
+        version_id: int,
+        pieces: Sequence[Piece],
+        *,
+        force: bool,
+    ) -> None:
+        texts = [text_to_embed(piece.headings, piece.text) for piece in pieces]
+        hashes = [content_hash(text) for text in texts]
+        space = collection.space
+        known = set() if force else self._index.known_hashes(document.id, space.id, hashes)
+        embedder = self._embedder(space.embedder)
+        total = len(pieces)
+        waiting: list[StagedChunk] = []
+        done = 0
+        for start in range(0, total, _EMBED_BATCH):
+            batch = range(start, min(start + _EMBED_BATCH, total))
+            new = [position for position in batch if hashes[position] not in known]
+            fresh = dict(zip(new, embedder.embed_documents([texts[position] for position in new]), strict=True))
+            known.update(hashes[position] for position in new)
+            waiting += [
+                StagedChunk(
+                    position=position,
+                    text=pieces[position].text,
+                    content_hash=hashes[position],
+                    place=_place(pieces[position]),
+                    vector=fresh.get(position),
+                )
+                for position in batch
+            ]
+            done += len(batch)
+            if len(waiting) >= _STAGE_BATCH or done == total:
+                self._index.stage(version_id, waiting)
+                waiting = []
+            context.progress("embed", unit="chunks", done=done, total=total)
+
+    def _publication(self, document: Document, version_id: int, parsed: Parsed) -> Completed:
+        def publish(transaction: Any) -> dict[str, Any]:
+            published = self._index.publish(transaction, version_id, keep_versions=self._keep_versions)
+            return {
+                "version": published.number,
+                "chunks": published.chunk_count,
+                "embedded": published.embedded,
+                "reused": published.reused,
+                "deleted": published.deleted,
+            }
+
+        notices = [asdict(notice) for notice in parsed.notices]
+        return Completed(
+            result={"doc_id": document.id, "name": document.name, "status": "completed", "notices": notices},
+            effect=publish,
+        )
+
+    def delete_index(self, context: TaskContext, payload: DeleteIndex) -> Outcome:
+        """Remove what is indexed of one document; it stays registered."""
+        context.check()
+        self._index.document(payload.doc_id)
+        return Completed(
+            result={"doc_id": payload.doc_id, "status": "deleted"},
+            effect=lambda tx: {"deleted": self._index.clear(tx, payload.doc_id)},
+        )
+
+
+def text_to_embed(headings: Sequence[str], text: str) -> str:
+    """What the embedder sees of a chunk: its text under its headings, which say what it is about."""
+    return "\n".join((*headings, text)) if headings else text
+
+
+def unchanged(document: Document) -> dict[str, Any]:
+    """What is said of a document that needed no indexing."""
+    chunks = document.version.chunk_count if document.version else 0
+    return {
+        "doc_id": document.id,
+        "name": document.name,
+        "status": "skipped",
+        "chunks": chunks,
+        "embedded": 0,
+        "reused": chunks,
+        "deleted": 0,
+    }
+
+
+def _draft(
+    document: Document, collection: Collection, fetched: Fetched, parsed: Parsed, mtime_ns: int | None
+) -> VersionDraft:
+    return VersionDraft(
+        document_id=document.id,
+        space_id=collection.space.id,
+        content_hash=fetched.content_hash,
+        settings_hash=recipe_hash(collection),
+        media_type=parsed.media_type,
+        size=fetched.size,
+        mtime_ns=mtime_ns,
+        title=parsed.title,
+        metadata=parsed.metadata,
+        notices=[asdict(notice) for notice in parsed.notices],
+    )
+
+
+def _place(piece: Piece) -> ChunkPlace:
+    return ChunkPlace(
+        start=piece.start, end=piece.end, page=piece.page, headings=piece.headings, part=piece.part
+    )
+
+
+def _mtime_ns(document: Document) -> int | None:
+    if document.origin is not Origin.PATH:
+        return None
+    try:
+        return Path(document.source).stat().st_mtime_ns
+    except OSError:
+        return None

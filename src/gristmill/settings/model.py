@@ -1,0 +1,187 @@
+"""The settings: nested sections, each handed to the part it concerns.
+
+Every field has its unit in its name or type and a description that the reference is generated from. Nothing here
+reads the environment; :mod:`gristmill.settings.load` does.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+
+__all__ = [
+    "ApiSettings",
+    "DatabaseSettings",
+    "EmbeddingSettings",
+    "EngineSettings",
+    "IndexSettings",
+    "KindSettings",
+    "LogSettings",
+    "RedisSettings",
+    "Settings",
+    "SourceSettings",
+    "TaskSettings",
+    "WorkerSettings",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+class DatabaseSettings(_Section):
+    """Where the rows live."""
+
+    url: str | None = Field(None, description="Database URL; without one, a SQLite file in the data directory.")
+    busy_timeout_seconds: float = Field(30.0, gt=0, le=600, description="How long a write waits for another writer.")
+
+
+class RedisSettings(_Section):
+    """The broker for the engines that need one."""
+
+    url: SecretStr | None = Field(None, description="Redis URL; wins over host, port, password and database number.")
+    host: str | None = Field(None, description="Redis host.")
+    port: int = Field(6379, ge=1, le=65535, description="Redis port.")
+    password: SecretStr | None = Field(None, description="Redis password.")
+    db: int = Field(0, ge=0, description="Redis database number.")
+
+
+class EngineSettings(_Section):
+    """How ids reach workers."""
+
+    name: Literal["local"] = Field("local", description="Engine that carries task ids to workers.")
+
+
+class WorkerSettings(_Section):
+    """The processes that run tasks."""
+
+    concurrency: int | None = Field(None, ge=1, le=256, description="Slots per worker; by default one per CPU core.")
+    queues: tuple[str, ...] = Field(
+        ("default", "documents", "metadata", "images", "analysis"), description="Queues a worker listens to."
+    )
+    max_tasks_per_slot: int = Field(
+        1000, ge=1, description="A slot's process is replaced after this many tasks, so that leaks cannot add up."
+    )
+    memory_limit_mb: int = Field(
+        3072, ge=256, description="Memory one slot's process may use; beyond it the task fails, alone."
+    )
+    nice: int = Field(10, ge=0, le=19, description="CPU niceness of slots, so that the API stays fast beside them.")
+    cancel_grace_seconds: float = Field(
+        5.0, ge=0, le=300, description="Time a task has to stop by itself after a cancel before it is killed."
+    )
+    drain_seconds: float = Field(
+        10.0, ge=0, le=3600, description="Time running tasks have to end at shutdown before they are given back."
+    )
+
+
+class KindSettings(_Section):
+    """Overrides for one task kind; what is not set keeps the kind's own value."""
+
+    queue: str | None = Field(None, description="Queue the kind is routed to.")
+    soft_limit_seconds: float | None = Field(None, gt=0, description="Time after which the task is asked to stop.")
+    hard_limit_seconds: float | None = Field(None, gt=0, description="Time after which its process is killed.")
+    max_attempts: int | None = Field(None, ge=1, le=100, description="Tries in all, the first one included.")
+    retry_base_seconds: float | None = Field(None, ge=0, description="First bound of the retry delay; doubles.")
+    retry_cap_seconds: float | None = Field(None, ge=0, description="Largest retry delay.")
+
+
+class TaskSettings(_Section):
+    """The task lifecycle."""
+
+    lease_seconds: float = Field(
+        30.0, ge=1, le=3600, description="A worker whose heartbeat stands still this long has lost its tasks."
+    )
+    sweep_seconds: float = Field(5.0, ge=0.2, le=600, description="How often the sweeper looks.")
+    aging_seconds: float = Field(
+        60.0, ge=0, description="A task that waited this long gets every eighth claim, whatever its priority."
+    )
+    result_expires_seconds: int = Field(3600, ge=1, description="How long bulky results are kept.")
+    history_days: float = Field(30.0, gt=0, description="How long ended tasks are kept as history.")
+    kinds: dict[str, KindSettings] = Field(default_factory=dict, description="Overrides per task kind.")
+
+
+class SourceSettings(_Section):
+    """What may be read, and how much of it."""
+
+    roots: tuple[Path, ...] = Field(
+        (), description="Folders whose files API clients may name by path; none by default."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Hosts (`host` or `host:port`) that may be fetched although their address is private."
+    )
+    max_file_mb: int = Field(200, ge=1, description="Largest file, upload or download.")
+    max_files_per_request: int = Field(1000, ge=1, description="Most files one request may register.")
+    max_archive_members: int = Field(10_000, ge=1, description="Most files read from one archive.")
+    max_archive_mb: int = Field(1024, ge=1, description="Most bytes read from one archive, after decompression.")
+    max_text_chars: int = Field(
+        50_000_000, ge=1000, description="Text beyond this many characters is cut, with a notice."
+    )
+    parse_timeout_seconds: float = Field(300.0, gt=0, description="Time for parsing one file.")
+    fetch_timeout_seconds: float = Field(60.0, gt=0, description="Time for one download, redirects included.")
+
+
+class EmbeddingSettings(_Section):
+    """What turns text into vectors."""
+
+    name: str = Field(
+        "multilingual", description="Embedder of new collections: `multilingual`, `fast`, `quality` or `http`."
+    )
+    http_base_url: str | None = Field(None, description="Base URL of an OpenAI-compatible service, for `http`.")
+    http_api_key: SecretStr | None = Field(None, description="Key for that service.")
+    http_model: str | None = Field(None, description="Model to ask that service for.")
+    http_dimension: int | None = Field(None, ge=1, le=16384, description="Length of its vectors; asked once if unset.")
+    http_timeout_seconds: float = Field(60.0, gt=0, description="Time for one call.")
+    http_batch_size: int = Field(64, ge=1, le=2048, description="Texts per call.")
+
+
+class IndexSettings(_Section):
+    """How documents become chunks and how they are searched."""
+
+    chunk_size: int = Field(1000, ge=50, le=20_000, description="Longest chunk, in characters.")
+    chunk_overlap: int = Field(100, ge=0, description="Characters a chunk may share with the one before it.")
+    keep_versions: int = Field(3, ge=1, le=1000, description="Versions kept per document, the current one included.")
+    sync_threshold: int = Field(5, ge=1, description="From this many documents on, indexing answers before it is done.")
+    sync_wait_seconds: float = Field(30.0, ge=0, le=600, description="Longest wait for an answer that waits.")
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> "IndexSettings":
+        if self.chunk_overlap * 2 > self.chunk_size:
+            raise PydanticCustomError(
+                "setting_overlap_too_large",
+                "chunk_overlap must be at most half of chunk_size",
+                {"chunk_overlap": self.chunk_overlap, "chunk_size": self.chunk_size},
+            )
+        return self
+
+
+class ApiSettings(_Section):
+    """The HTTP side."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; any but loopback needs an API key.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    allowed_hosts: tuple[str, ...] = Field((), description="Names clients may call this service by, besides loopback.")
+
+
+class LogSettings(_Section):
+    """What is written down."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level written.")
+    format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: console on a terminal, else JSON.")
+
+
+class Settings(_Section):
+    """All settings."""
+
+    data: Path = Field(Path("gristmill-data"), description="Directory for everything Gristmill keeps.")
+    language: Literal["en", "zh"] = Field("en", description="Language of messages where the client names none.")
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    workers: WorkerSettings = Field(default_factory=WorkerSettings)
+    tasks: TaskSettings = Field(default_factory=TaskSettings)
+    sources: SourceSettings = Field(default_factory=SourceSettings)
+    embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    index: IndexSettings = Field(default_factory=IndexSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
+    log: LogSettings = Field(default_factory=LogSettings)

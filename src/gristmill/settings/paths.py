@@ -1,0 +1,38 @@
+"""Where things are kept inside the data directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["DataPaths"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataPaths:
+    """The places under one data directory; nothing is created by naming them."""
+
+    data: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.data / "gristmill.db"
+
+    @property
+    def blobs(self) -> Path:
+        """Uploaded files, by content."""
+        return self.data / "blobs"
+
+    @property
+    def temp(self) -> Path:
+        """One directory per running attempt."""
+        return self.data / "tmp"
+
+    @property
+    def run(self) -> Path:
+        """Pid files, locks and bells of live processes."""
+        return self.data / "run"
+
+    @property
+    def logs(self) -> Path:
+        """Log files of background processes."""
+        return self.data / "logs"

@@ -1,0 +1,46 @@
+"""Subtitles as lines that begin with the second they are spoken at."""
+
+import re
+from collections.abc import Iterator
+
+from gristmill.steps.formats import MEDIA_TYPES, Format
+from gristmill.steps.model import Notice
+from gristmill.steps.parse.clean import clean
+from gristmill.steps.parse.draft import Draft, Material, Section
+from gristmill.steps.parse.limits import ParseLimits
+from gristmill.steps.parse.plain import decoded, decoding_notices
+
+__all__ = ["read_subtitles"]
+
+_TIMES = re.compile(r"^\s*((?:\d{1,3}:)?\d{1,2}:\d{2})[.,]\d{1,3}\s*-->.*$", re.MULTILINE)
+_NUMBER = re.compile(r"\n\s*\d+\s*$")
+_TAGS = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|<\d[\d:.]*>|\{\\[^{}\n]{0,80}\}")
+
+
+def read_subtitles(material: Material, _limits: ParseLimits) -> Draft:
+    """SubRip or WebVTT; numbers, end times and styling are left out."""
+    source = decoded(material)
+    text = clean(source.text)
+    notices = decoding_notices(source, material.name)
+    lines = list(_spoken(text))
+    if not lines and text.strip():
+        notices += (Notice(code="read_as_plain_text", facts={"name": material.name, "format": "srt"}),)
+    return Draft(
+        sections=(Section(text="\n".join(lines) or text, markdown=False),),
+        media_type=MEDIA_TYPES[Format.SUBTITLES],
+        encoding=source.encoding,
+        notices=notices,
+    )
+
+
+def _spoken(text: str) -> Iterator[str]:
+    marks = list(_TIMES.finditer(text))
+    for position, mark in enumerate(marks):
+        end = marks[position + 1].start() if position + 1 < len(marks) else len(text)
+        said = text[mark.end() : end]
+        if position + 1 < len(marks):
+            # The number of the next cue stands alone in the line above its times.
+            said = _NUMBER.sub("", said.rstrip("\n"))
+        words = " ".join(_TAGS.sub("", said).split())
+        if words:
+            yield f"[{mark[1]}] {words}"

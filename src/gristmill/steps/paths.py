@@ -1,0 +1,48 @@
+"""Which files of this machine may be read.
+
+Standard library only, because the API asks when a path is registered. Answers nothing about what lies outside the
+allowed folders, not even whether it exists.
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from gristmill.errors import Forbidden, InvalidInput
+
+__all__ = ["check_path", "is_inside"]
+
+
+def check_path(path: str, roots: Sequence[str]) -> tuple[str, str]:
+    """The real path of ``path``, links resolved, and the root it lies in.
+
+    Raises ``InvalidInput`` for a path that is not absolute, does not exist, cannot be read or is no regular file, and
+    ``Forbidden`` for one outside all ``roots``.
+    """
+    name = Path(path).name
+    if "\0" in path or not Path(path).is_absolute():
+        raise InvalidInput("path_not_absolute", field="path", name=name.replace("\0", ""))
+    try:
+        real = os.path.realpath(path)
+    except OSError as error:
+        # A link that is replaced while it is followed.
+        raise InvalidInput("path_not_readable", field="path", name=name) from error
+    root = next((real_root for root in roots if is_inside(real, real_root := os.path.realpath(root))), None)
+    if root is None:
+        raise Forbidden("path_outside_roots", name=name)
+    try:
+        mode = Path(real).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InvalidInput("path_not_found", field="path", name=name) from error
+    except OSError as error:
+        raise InvalidInput("path_not_readable", field="path", name=name) from error
+    if not stat.S_ISREG(mode):
+        raise InvalidInput("path_not_regular", field="path", name=name)
+    return real, root
+
+
+def is_inside(real: str, root: str) -> bool:
+    """Whether ``real`` lies in the folder ``root``; both must be resolved already."""
+    folder = root.rstrip(os.sep) + os.sep
+    return real.startswith(folder)

@@ -1,0 +1,3 @@
+"""The task lifecycle: model, rules, ports, service, runner and sweeper. Imports no technology."""
+
+__all__: list[str] = []

@@ -1,0 +1,61 @@
+"""What a task kind is, and how a stored payload becomes the value its handler works on."""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from gristmill.errors import InvalidInput
+from gristmill.tasks.retry import RetryPolicy
+
+__all__ = ["Kind", "decode_payload"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One type of task."""
+
+    name: str
+    payload: type
+    queue: str = "default"
+    soft_limit_seconds: float = 1500.0
+    hard_limit_seconds: float = 1800.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+def decode_payload(kind: Kind, payload: Mapping[str, Any]) -> Any:
+    """``payload`` as an instance of the kind's payload type.
+
+    Raises :class:`InvalidInput` that names the field that is unknown (``payload_field_unknown``), missing
+    (``payload_field_missing``) or of the wrong type (``payload_field_type``).
+    """
+    hints = get_type_hints(kind.payload)
+    fields = {f.name: f for f in dataclasses.fields(kind.payload)}
+    for name in payload:
+        if name not in fields:
+            raise InvalidInput("payload_field_unknown", kind=kind.name, field=name, known=", ".join(fields))
+    for name, declared in fields.items():
+        if name not in payload:
+            if declared.default is dataclasses.MISSING and declared.default_factory is dataclasses.MISSING:
+                raise InvalidInput("payload_field_missing", kind=kind.name, field=name)
+        elif not _fits(payload[name], hints[name]):
+            expected = getattr(hints[name], "__name__", str(hints[name]))
+            raise InvalidInput(
+                "payload_field_type", kind=kind.name, field=name, value=repr(payload[name])[:80], expected=expected
+            )
+    return kind.payload(**payload)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if origin is list:
+        (item,) = get_args(hint)
+        return isinstance(value, list) and all(_fits(entry, item) for entry in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)

@@ -1,0 +1,234 @@
+"""Everything the task core asks of the outside, on one page.
+
+Method docstrings are the contract that the conformance suites check on every implementation. All methods are
+synchronous and safe to call from several threads and processes at once. An unreachable service raises
+:class:`~gristmill.errors.Unavailable`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from gristmill.tasks.model import (
+    Event,
+    Json,
+    NewTask,
+    Outcome,
+    Progress,
+    Task,
+    TaskFilter,
+    TaskState,
+    Worker,
+)
+
+__all__ = ["Engine", "Handler", "TaskContext", "TaskStore"]
+
+
+class TaskStore(Protocol):
+    """Durable task rows, their events and the workers that hold them.
+
+    Every state change happens as :data:`gristmill.tasks.lifecycle.TRANSITIONS` says, as one atomic statement guarded
+    by its source states, and writes one event named after the transition in the same transaction.
+    """
+
+    def add(self, tasks: Sequence[NewTask]) -> list[Task]:
+        """Accept ``tasks``; all or none; durable (synced to disk) when this returns.
+
+        A task whose id exists is returned as it is and not added again. A task with an ``idempotency_key`` that is
+        known is answered with the known task if ``request_hash`` is equal, else :class:`Conflict`
+        (``idempotency_key_reused``) and nothing is added. New rows are pending, due unless ``scheduled_at`` lies ahead.
+        """
+        ...
+
+    def get(self, task_id: str) -> Task:
+        """The task; :class:`NotFound` (``task_not_found``) if there is none."""
+        ...
+
+    def get_many(self, task_ids: Sequence[str]) -> list[Task]:
+        """Those of ``task_ids`` that exist, in the order asked for."""
+        ...
+
+    def find(self, where: TaskFilter, *, limit: int, before: int | None = None) -> list[Task]:
+        """Up to ``limit`` tasks that match, newest first, with ``number`` below ``before`` (a page cursor)."""
+        ...
+
+    def counts(self, where: TaskFilter) -> Mapping[TaskState, int]:
+        """How many matching tasks are in each state; states without tasks are absent."""
+        ...
+
+    def claim(
+        self,
+        worker_id: str,
+        *,
+        queues: Sequence[str],
+        kinds: Collection[str],
+        slot: int = 0,
+        limit: int = 1,
+        ready_before: int | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> list[Task]:
+        """Take up to ``limit`` due pending tasks of ``queues`` and ``kinds`` (or only of ``ids``) for a slot of ``worker_id``.
+
+        Pre-state: pending, due, no cancel requested, and the worker registered; an unregistered worker gets nothing.
+        Order: highest priority first, then oldest; with ``ready_before`` only tasks that have been ready since before
+        that time are taken and age alone decides (aging).
+        Effect: processing, ``lease + 1``, ``attempt + 1``, ``started_at`` now, progress reset unless the task resumes
+        from a checkpoint. Two callers never get the same task.
+        """
+        ...
+
+    def progress(self, task_id: str, lease: int, progress: Progress) -> bool:
+        """Record progress. False (and no effect) unless the task is processing under ``lease``."""
+        ...
+
+    def finish(self, task_id: str, lease: int, outcome: Outcome) -> Task | None:
+        """End the attempt held under ``lease``.
+
+        None, with no effect at all, unless the task is processing under exactly ``lease``. Else, in one transaction:
+        the transition that :func:`~gristmill.tasks.lifecycle.transition_for` names; result and items; ``outcome.effect``
+        called with the open transaction (if it raises, nothing has happened and the error propagates) and its answer
+        added to the result; spawned tasks
+        added, or, where they exist and failed or were cancelled, retried; and, when the task became final, its parent's progress advanced by one unit and the parent resumed if it
+        waits and no other child is open.
+        """
+        ...
+
+    def request_cancel(self, where: TaskFilter) -> int:
+        """Ask all matching tasks and their descendants to stop; how many that changed.
+
+        Pending tasks and tasks that wait for children become cancelled at once; processing ones get the flag and an
+        event ``cancel_requested``. Final ones stay as they are.
+        """
+        ...
+
+    def retry(self, where: TaskFilter) -> list[str]:
+        """Make matching failed and cancelled tasks pending again with fresh attempt and crash counts; returns their ids.
+
+        They start from the beginning, without a checkpoint; a waiting parent goes on waiting for them.
+        """
+        ...
+
+    def set_priority(self, where: TaskFilter, priority: int) -> int:
+        """Change the priority of matching pending and processing tasks; how many that changed."""
+        ...
+
+    def events(self, task_id: str | None = None, *, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Events with ``seq`` above ``after``, oldest first, of one task or of all."""
+        ...
+
+    def items(self, task_id: str, *, offset: int = 0, limit: int | None = None) -> list[Json]:
+        """Result items by position; empty after they expired."""
+        ...
+
+    def register_worker(self, worker: Worker) -> None:
+        """Make ``worker`` known, so that it may claim."""
+        ...
+
+    def heartbeat(self, worker_id: str) -> bool:
+        """Add one to the worker's beat. False if it is no longer registered: it must drop what it runs."""
+        ...
+
+    def workers(self) -> Sequence[Worker]:
+        """All registered workers."""
+        ...
+
+    def remove_worker(self, worker_id: str, outcome: Outcome) -> list[Task]:
+        """Forget the worker and end every attempt it holds with ``outcome`` (lost or released); returns those tasks."""
+        ...
+
+    def held(self, worker_id: str, *, cancel_requested: bool = False) -> Sequence[Task]:
+        """The tasks the worker holds; with ``cancel_requested``, only those asked to stop."""
+        ...
+
+    def promote_due(self) -> int:
+        """Make pending tasks whose ``scheduled_at`` has come claimable; how many."""
+        ...
+
+    def undispatched(self, *, limit: int) -> Sequence[Task]:
+        """Due pending tasks that no engine was told about since they last became due, most urgent first."""
+        ...
+
+    def mark_dispatched(self, task_ids: Sequence[str], engine: str) -> None:
+        """Note that ``engine`` was told about these tasks."""
+        ...
+
+    def purge(self, *, finished_before: int, limit: int) -> int:
+        """Forget final tasks finished before the given time, with events and items, whose parent is not open."""
+        ...
+
+    def purge_items(self) -> int:
+        """Drop result items that have expired; how many tasks lost theirs."""
+        ...
+
+
+class Engine(Protocol):
+    """A way to tell workers that a task is ready. It carries ids and knows nothing of states."""
+
+    @property
+    def name(self) -> str:
+        """``local``, ``celery`` or ``rq``; shown as ``mode`` to clients."""
+        ...
+
+    @property
+    def pulls(self) -> bool:
+        """Whether workers find ready rows by themselves, so that a lost dispatch only costs time."""
+        ...
+
+    def dispatch(self, tasks: Sequence[Task]) -> None:
+        """Tell workers about ``tasks``. May be repeated for the same task; must return within two seconds."""
+        ...
+
+    def revoke(self, task_ids: Sequence[str]) -> None:
+        """Tell workers to look for cancel requests now instead of at their next look; best effort."""
+        ...
+
+    def health(self) -> Mapping[str, Any]:
+        """``{"ok": bool, "reason": str | None, ...}`` without raising."""
+        ...
+
+
+class TaskContext(Protocol):
+    """What a running handler may ask of the runner."""
+
+    @property
+    def task(self) -> Task:
+        """The row as it was claimed."""
+        ...
+
+    @property
+    def temp_dir(self) -> Path:
+        """A directory for this attempt alone, removed when the attempt ends, however it ends."""
+        ...
+
+    def progress(
+        self,
+        stage: str,
+        *,
+        unit: str = "",
+        done: int = 0,
+        failed: int = 0,
+        skipped: int = 0,
+        total: int | None = None,
+    ) -> None:
+        """Report how far the attempt is; cheap: writes are merged. Also does what :meth:`check` does."""
+        ...
+
+    def check(self) -> None:
+        """Raise if the task was asked to stop or has used up its time; call between units of work."""
+        ...
+
+    def children(self) -> Sequence[Task]:
+        """The tasks this one waited for, with their results, in the order they were spawned."""
+        ...
+
+
+class Handler(Protocol):
+    """The code of one kind."""
+
+    def __call__(self, context: TaskContext, payload: Any, /) -> Outcome | Json:
+        """Do the work of ``payload`` (an instance of the kind's payload type); a mapping means ``Completed``.
+
+        May raise: :class:`~gristmill.errors.GristmillError` decides by ``transient`` between retry and failure, any
+        other exception is retried. Must be safe to run again after a crash at any point.
+        """
+        ...

@@ -1,0 +1,124 @@
+"""The repair pass: gives back what dead workers held, wakes what is due, tells engines what they were not told, tidies.
+
+Any number of sweepers may run; every duty is a guarded change that a second one finds already made.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gristmill.clock import Clock
+from gristmill.errors import GristmillError
+from gristmill.logs import get_log
+from gristmill.tasks.model import Lost, Worker
+from gristmill.tasks.ports import Engine, TaskStore
+
+__all__ = ["Duty", "Sweeper", "WorkerWatch"]
+
+_log = get_log(__name__)
+
+_DISPATCH_BATCH = 1000
+_PURGE_BATCH = 500
+
+
+class WorkerWatch:
+    """Tells which workers have died: those whose beat stands still for a whole lease on *this* process's clock.
+
+    No two clocks are ever compared, so neither a jump of the time nor skew between machines can expire a lease.
+    """
+
+    def __init__(self, clock: Clock, *, lease_seconds: float) -> None:
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def dead(self, workers: Sequence[Worker]) -> list[Worker]:
+        """Those of ``workers`` that have not beaten for a lease."""
+        now = self._clock.monotonic()
+        seen: dict[str, tuple[int, float]] = {}
+        dead = []
+        for worker in workers:
+            beat, since = self._seen.get(worker.id, (worker.beat, now))
+            if beat != worker.beat:
+                since = now
+            seen[worker.id] = (worker.beat, since)
+            if now - since >= self._lease_seconds:
+                dead.append(worker)
+        self._seen = seen
+        return dead
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something to do at every sweep; returns how much there was to do."""
+
+    name: str
+    run: Callable[[], int]
+
+
+class Sweeper:
+    """Carries out its duties; one that fails does not stop the others."""
+
+    def __init__(
+        self,
+        store: TaskStore,
+        engine: Engine,
+        clock: Clock,
+        *,
+        lease_seconds: float,
+        history_seconds: float,
+        extra: Sequence[Duty] = (),
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._clock = clock
+        self._watch = WorkerWatch(clock, lease_seconds=lease_seconds)
+        self._history = int(history_seconds * 1_000_000)
+        self._duties = (
+            Duty("workers.expired", self._expire),
+            Duty("tasks.promoted", self._promote),
+            Duty("tasks.dispatched", self._dispatch),
+            Duty("items.purged", store.purge_items),
+            Duty("history.purged", self._purge),
+            *extra,
+        )
+
+    def sweep(self) -> dict[str, int]:
+        """Do every duty once; what each had to do, where it had something."""
+        done: dict[str, int] = {}
+        for duty in self._duties:
+            try:
+                count = duty.run()
+            except GristmillError as error:
+                _log.warning("sweep.failed", duty=duty.name, error=str(error))
+                continue
+            if count:
+                done[duty.name] = count
+                _log.info(duty.name, count=count)
+        return done
+
+    def _expire(self) -> int:
+        dead = self._watch.dead(self._store.workers())
+        returned = [
+            task for worker in dead for task in self._store.remove_worker(worker.id, Lost(reason="heartbeat stopped"))
+        ]
+        if returned:
+            self._engine.dispatch(returned)
+        return len(dead)
+
+    def _promote(self) -> int:
+        promoted = self._store.promote_due()
+        if promoted and self._engine.pulls:
+            self._engine.dispatch([])
+        return promoted
+
+    def _dispatch(self) -> int:
+        if self._engine.pulls:
+            return 0
+        tasks = self._store.undispatched(limit=_DISPATCH_BATCH)
+        if tasks:
+            self._engine.dispatch(tasks)
+            self._store.mark_dispatched([task.id for task in tasks], self._engine.name)
+        return len(tasks)
+
+    def _purge(self) -> int:
+        return self._store.purge(finished_before=self._clock.now() - self._history, limit=_PURGE_BATCH)

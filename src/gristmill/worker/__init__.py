@@ -1,0 +1,3 @@
+"""The execute side: processes that claim tasks and run their handlers."""
+
+__all__: list[str] = []

@@ -1,0 +1,212 @@
+"""A slot: one process that claims and runs one task at a time, and can be killed without taking others along.
+
+Its supervisor watches from outside; what passes between them is in :mod:`gristmill.worker.channel`.
+"""
+
+import ctypes
+import os
+import queue
+import resource
+import shutil
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from gristmill.app import Gristmill, open_gristmill
+from gristmill.logs import configure_logs, get_log, log_context
+from gristmill.settings import Settings
+from gristmill.tasks.context import CancelRequested, ReleaseRequested, RunContext, SoftLimitReached, Stop
+from gristmill.tasks.model import Outcome, Task
+from gristmill.tasks.runner import Runner
+from gristmill.worker.build import build_handlers
+from gristmill.worker.channel import Channel
+
+__all__ = ["Slot", "main"]
+
+_log = get_log(__name__)
+
+_AGED_EVERY = 8
+"""Every eighth claim goes to the longest-waiting task, so that urgent work cannot starve the rest."""
+
+_IDLE_SECONDS = 1.0
+"""How long an idle slot trusts the bell before it looks for itself."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Slot:
+    """The loop of one slot."""
+
+    def __init__(self, app: Gristmill, channel: Channel, *, worker_id: str, index: int) -> None:
+        self._app = app
+        self._channel = channel
+        self._worker_id = worker_id
+        self._index = index
+        self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._runner = Runner(app.store, app.kinds, build_handlers(app), app.clock)
+        self._current: Task | None = None
+        self._stop: Stop | None = None
+        self._armed = False
+        self._draining = False
+        self._interrupted = False
+        self._claims = 0
+
+    def run(self) -> None:
+        """Claim and run until told to drain, or until this process has done its share."""
+        signal.signal(signal.SIGUSR1, self._interrupt)
+        signal.signal(signal.SIGALRM, self._alarm)
+        threading.Thread(target=self._listen, name="channel", daemon=True).start()
+        self._channel.send(event="ready", pid=os.getpid())
+        share = self._app.settings.workers.max_tasks_per_slot
+        done = 0
+        # An interrupt may have struck anywhere in a library; a fresh process is worth more than a guess at its state.
+        while not self._draining and done < share and not self._interrupted:
+            task = self._claim()
+            if task is None:
+                self._wait()
+                continue
+            self._run_one(task)
+            done += 1
+
+    def _claim(self) -> Task | None:
+        self._claims += 1
+        settings = self._app.settings
+        looks: list[int | None] = [None]
+        if self._claims % _AGED_EVERY == 0:
+            looks.insert(0, self._app.clock.now() - int(settings.tasks.aging_seconds * 1_000_000))
+        for ready_before in looks:
+            claimed = self._app.store.claim(
+                self._worker_id,
+                queues=settings.workers.queues,
+                kinds=self._runner.kinds,
+                slot=self._index,
+                ready_before=ready_before,
+            )
+            if claimed:
+                return claimed[0]
+        return None
+
+    def _wait(self) -> None:
+        try:
+            self._wakes.get(timeout=_IDLE_SECONDS)
+            while True:
+                self._wakes.get_nowait()
+        except queue.Empty:
+            pass
+
+    def _run_one(self, task: Task) -> None:
+        temp_dir = self._app.paths.temp / f"{task.id}-{task.lease}"
+        self._stop, self._current = None, task
+        self._channel.send(event="started", task=task.id, lease=task.lease, hard=task.hard_limit_seconds)
+        context = RunContext(
+            task, self._app.store, self._app.clock, temp_dir=temp_dir, requested_stop=lambda: self._stop
+        )
+        try:
+            with log_context(task_id=task.id):
+                self._runner.run(task, context, guard=self._guarded)
+        finally:
+            self._current = None
+            shutil.rmtree(temp_dir, ignore_errors=True)
+            self._channel.send(event="ended", task=task.id, lease=task.lease)
+
+    def _guarded(self, attempt: Callable[[], Outcome]) -> Outcome:
+        assert self._current is not None
+        self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, self._current.soft_limit_seconds)
+        try:
+            return attempt()
+        finally:
+            self._armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _alarm(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stop = self._stop or SoftLimitReached()
+        self._raise()
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._armed and self._stop is not None:
+            self._armed = False
+            self._interrupted = True
+            raise self._stop
+
+    def _listen(self) -> None:
+        while not self._channel.closed:
+            for message in self._channel.receive():
+                self._obey(message)
+        # The supervisor is gone, and with it the right to go on: another worker will have this task.
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        current = self._current
+        match message["order"]:
+            case "wake":
+                self._wakes.put("wake")
+                return
+            case "drain":
+                self._draining = True
+                self._wakes.put("drain")
+                return
+            case "release":
+                self._draining = True
+                stop: Stop = ReleaseRequested()
+            case "cancel":
+                if current is None or (current.id, current.lease) != (message["task"], message["lease"]):
+                    return
+                stop = CancelRequested()
+            case order:
+                raise ValueError(order)
+        self._stop = self._stop or stop
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+
+def main() -> NoReturn:
+    """Entry point: ``python -m gristmill.worker.slot FD``; the first message on the socket is the configuration."""
+    _die_with_parent()
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    start: dict[str, Any] = {}
+    while not start and not channel.closed:
+        start = next(iter(channel.receive()), {})
+    if not start:
+        sys.exit(0)
+    settings = Settings.model_validate(start["settings"])
+    configure_logs(settings.log.level, settings.log.format)
+    os.nice(settings.workers.nice)
+    app = open_gristmill(settings)
+    slot = Slot(app, channel, worker_id=start["worker"], index=start["slot"])
+    _bound_memory(settings.workers.memory_limit_mb)
+    slot.run()
+    app.close()
+    channel.close()
+    sys.stdout.flush()
+    # Daemon threads of libraries may hold up a normal exit; everything of ours is closed.
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            sys.exit(0)
+
+
+def _bound_memory(limit_mb: int) -> None:
+    # The supervisor measures real memory; this catches the allocation that would outrun its next look. Libraries
+    # reserve address space that they never touch, so what is mapped by now does not count.
+    if sys.platform == "linux":
+        mapped_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        limit = mapped_pages * resource.getpagesize() + 2 * limit_mb * 1024 * 1024
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+"""A worker: starts slots, watches over them, and beats for them.
+
+It never runs a handler itself, so nothing a task does can stop the heartbeat, the time limits or a cancel.
+"""
+
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+
+import psutil
+
+from gristmill.app import Gristmill
+from gristmill.engines.bell import Listener
+from gristmill.errors import GristmillError
+from gristmill.ids import new_id
+from gristmill.logs import get_log
+from gristmill.settings import dump_settings
+from gristmill.tasks.model import Cancelled, Failed, Lost, Outcome, Released, TaskError, Worker
+from gristmill.worker.channel import Channel
+
+__all__ = ["Supervisor"]
+
+_log = get_log(__name__)
+
+_TICK_SECONDS = 0.5
+_HARD_STOP_SECONDS = 3.0
+_LAST_WORDS_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+"""A slot that dies before it is ready is started again ever more slowly."""
+
+
+@dataclass(slots=True)
+class _Running:
+    task_id: str
+    lease: int
+    hard_at: float
+    kill_at: float | None = None
+    """When to kill a task that was asked to stop."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    index: int
+    process: subprocess.Popen[bytes]
+    channel: Channel
+    ready: bool = False
+    running: _Running | None = None
+    verdict: Outcome | None = None
+    """Why we killed it, if we did."""
+    usage: psutil.Process | None = field(default=None)
+
+
+class Supervisor:
+    """One worker process with ``count`` slots."""
+
+    def __init__(self, app: Gristmill, *, count: int) -> None:
+        self._app = app
+        self._count = count
+        self._worker_id = ""
+        self._slots: dict[int, _Slot] = {}
+        self._restart_at: dict[int, float] = {}
+        self._failed_starts: dict[int, int] = {}
+        self._selector = selectors.DefaultSelector()
+        self._stopping_since: float | None = None
+        self._next_beat = 0.0
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then drain: running tasks may end, the rest is given back."""
+        listener = self._app.bell.listen(new_id())
+        wake_out, wake_in = socket.socketpair()
+        wake_in.setblocking(False)
+        signal.set_wakeup_fd(wake_in.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        self._selector.register(listener, selectors.EVENT_READ, "bell")
+        self._selector.register(wake_out, selectors.EVENT_READ, "signal")
+        stop_sweeping = threading.Event()
+        sweeping = threading.Thread(target=self._sweep, args=(stop_sweeping,), name="sweeper", daemon=True)
+        self._register()
+        sweeping.start()
+        try:
+            while not self._finished():
+                self._turn(listener, wake_out)
+        finally:
+            stop_sweeping.set()
+            for slot in list(self._slots.values()):
+                self._kill(slot, Released(reason="worker shut down"))
+            self._app.store.remove_worker(self._worker_id, Released(reason="worker shut down"))
+            signal.set_wakeup_fd(-1)
+            listener.close()
+            sweeping.join(timeout=5)
+            _log.info("worker.stopped", worker=self._worker_id)
+
+    def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping_since = self._stopping_since or time.monotonic()
+
+    def _finished(self) -> bool:
+        return self._stopping_since is not None and not self._slots
+
+    def _register(self) -> None:
+        self._worker_id = new_id()
+        host = socket.gethostname()
+        settings = self._app.settings
+        self._app.store.register_worker(
+            Worker(
+                id=self._worker_id,
+                name=f"{self._app.engine.name}@{host}:{os.getpid()}",
+                engine=self._app.engine.name,
+                queues=settings.workers.queues,
+                slots=self._count,
+                pid=os.getpid(),
+                host=host,
+            )
+        )
+        self._next_beat = time.monotonic() + self._beat_seconds
+        _log.info("worker.registered", worker=self._worker_id, slots=self._count)
+
+    @property
+    def _beat_seconds(self) -> float:
+        return min(5.0, self._app.settings.tasks.lease_seconds / 4)
+
+    def _turn(self, listener: Listener, wake_out: socket.socket) -> None:
+        if self._stopping_since is None:
+            self._start_missing()
+        for key, _ in self._selector.select(timeout=_TICK_SECONDS):
+            if key.data == "bell":
+                listener.clear()
+                self._look_for_cancels()
+                for slot in self._slots.values():
+                    if slot.running is None:
+                        slot.channel.send(order="wake")
+            elif key.data == "signal":
+                wake_out.recv(4096)
+            else:
+                self._hear(key.data)
+        try:
+            self._beat()
+            self._look_for_cancels()
+        except GristmillError as error:
+            _log.warning("worker.beat_failed", error=str(error))
+        self._enforce()
+        self._drain()
+
+    def _start_missing(self) -> None:
+        now = time.monotonic()
+        for index in range(self._count):
+            if index not in self._slots and self._restart_at.get(index, 0.0) <= now:
+                self._start(index)
+
+    def _start(self, index: int) -> None:
+        ours, theirs = socket.socketpair()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gristmill.worker.slot", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        slot = _Slot(index=index, process=process, channel=Channel(ours))
+        slot.channel.send(settings=dump_settings(self._app.settings), worker=self._worker_id, slot=index)
+        self._slots[index] = slot
+        self._selector.register(slot.channel, selectors.EVENT_READ, slot)
+
+    def _hear(self, slot: _Slot) -> None:
+        for message in slot.channel.receive():
+            match message["event"]:
+                case "ready":
+                    slot.ready = True
+                    _log.info("slot.started", slot=slot.index, pid=message["pid"])
+                case "started":
+                    hard_at = time.monotonic() + message["hard"]
+                    slot.running = _Running(task_id=message["task"], lease=message["lease"], hard_at=hard_at)
+                case "ended":
+                    slot.running = None
+        if slot.channel.closed:
+            self._bury(slot)
+
+    def _bury(self, slot: _Slot) -> None:
+        """The slot's process has gone: make sure of the whole group, end what it held, and let it be replaced."""
+        self._selector.unregister(slot.channel)
+        slot.channel.close()
+        try:
+            # One that ends by itself tells why by its status; our signal must not overtake that.
+            slot.process.wait(timeout=_LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        self._signal_group(slot)
+        status = slot.process.wait()
+        del self._slots[slot.index]
+        self._failed_starts[slot.index] = 0 if slot.ready else self._failed_starts.get(slot.index, 0) + 1
+        pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** self._failed_starts[slot.index] - 1)
+        self._restart_at[slot.index] = time.monotonic() + pause
+        outcome = slot.verdict or Lost(reason=_status_text(status))
+        _log.info("slot.ended", slot=slot.index, status=_status_text(status))
+        for task in self._app.store.held(self._worker_id):
+            if task.slot == slot.index:
+                self._app.store.finish(task.id, task.lease, outcome)
+                shutil.rmtree(self._app.paths.temp / f"{task.id}-{task.lease}", ignore_errors=True)
+                self._app.bell.ring()
+
+    def _kill(self, slot: _Slot, verdict: Outcome) -> None:
+        slot.verdict = verdict
+        self._signal_group(slot)
+        while not slot.channel.closed:
+            slot.channel.receive()
+        self._bury(slot)
+
+    @staticmethod
+    def _signal_group(slot: _Slot) -> None:
+        try:
+            os.killpg(slot.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        except PermissionError:  # macOS answers so for a group of zombies
+            pass
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + self._beat_seconds
+        if not self._app.store.heartbeat(self._worker_id):
+            # We were thought dead (a long pause, say) and our tasks are others' by now: start over.
+            _log.warning("worker.expired", worker=self._worker_id)
+            for slot in list(self._slots.values()):
+                self._kill(slot, Released(reason="lease lost"))
+            self._register()
+
+    def _look_for_cancels(self) -> None:
+        if all(slot.running is None for slot in self._slots.values()):
+            return
+        asked = {(task.id, task.lease) for task in self._app.store.held(self._worker_id, cancel_requested=True)}
+        for slot in self._slots.values():
+            running = slot.running
+            if running and running.kill_at is None and (running.task_id, running.lease) in asked:
+                slot.channel.send(order="cancel", task=running.task_id, lease=running.lease)
+                running.kill_at = time.monotonic() + self._app.settings.workers.cancel_grace_seconds
+
+    def _enforce(self) -> None:
+        """Kill what did not stop in time or takes too much memory."""
+        now = time.monotonic()
+        for slot in list(self._slots.values()):
+            running = slot.running
+            if running is not None and running.kill_at is not None and now >= running.kill_at:
+                self._kill(slot, Cancelled())
+            elif running is not None and now >= running.hard_at:
+                seconds = self._app.store.get(running.task_id).hard_limit_seconds
+                self._kill(slot, Failed(error=TaskError(code="hard_limit_exceeded", facts={"seconds": seconds})))
+            elif running is not None and self._memory_mb(slot) > self._app.settings.workers.memory_limit_mb:
+                self._kill(slot, Failed(error=TaskError(code="memory_exhausted")))
+
+    @staticmethod
+    def _memory_mb(slot: _Slot) -> float:
+        try:
+            slot.usage = slot.usage or psutil.Process(slot.process.pid)
+            size: int = slot.usage.memory_info().rss
+        except psutil.Error:
+            return 0.0
+        return size / (1024 * 1024)
+
+    def _drain(self) -> None:
+        if self._stopping_since is None:
+            return
+        waited = time.monotonic() - self._stopping_since
+        grace = self._app.settings.workers.drain_seconds
+        order = "release" if waited > grace else "drain"
+        for slot in list(self._slots.values()):
+            if waited > grace + _HARD_STOP_SECONDS:
+                self._kill(slot, Released(reason="worker shut down"))
+            elif slot.running is None or order == "release" or waited < 2 * _TICK_SECONDS:
+                slot.channel.send(order=order)
+
+    def _sweep(self, stop: threading.Event) -> None:
+        while not stop.wait(self._app.settings.tasks.sweep_seconds):
+            try:
+                self._app.sweeper.sweep()
+            except Exception:  # noqa: BLE001 - the sweeper is the last line of defence; it must not end with a defect
+                _log.exception("sweep.raised")
+
+
+def _status_text(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
