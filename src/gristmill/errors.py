@@ -5,7 +5,7 @@ live in :mod:`gristmill.messages`. Adapters turn driver errors into these; the A
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from gristmill.messages import render
 
@@ -47,10 +47,6 @@ class GristmillError(Exception):
     def message(self, language: str = "en") -> str:
         """The fact and its remedy, in ``language`` (``en`` or ``zh``)."""
         return render(self.code, self.facts, language)
-
-    @classmethod
-    def _build(cls, code: str, facts: Mapping[str, object]) -> Self:
-        return cls(code, **facts)
 
 
 class NotFound(GristmillError):
@@ -95,4 +91,4 @@ _CLASSES: Mapping[str, type[GristmillError]] = {
 
 def error_from(class_name: str, code: str, facts: Mapping[str, object]) -> GristmillError:
     """Rebuild an error from its stored parts; an unknown class becomes a plain :class:`GristmillError`."""
-    return _CLASSES.get(class_name, GristmillError)._build(code, facts)
+    return _CLASSES.get(class_name, GristmillError)(code, **facts)

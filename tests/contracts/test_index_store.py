@@ -612,11 +612,22 @@ class TestText:
             [*(f"filler text {n}" for n in range(20)), "zebra one", "zebra zebra", "lion two", "lion zebra"],
         )
 
-        assert shelf.by_words("lion zebra") == ["lion zebra", "lion two", "zebra zebra", "zebra one"]
+        assert shelf.by_words("lion zebra") == ["lion zebra", "zebra zebra", "lion two", "zebra one"]
 
     @pytest.mark.parametrize(
         "query",
-        ['") OR *', "apple) OR (pear", 'scope:c1 OR "', "words:*", "a* NEAR(b c)", "^apple", "-pear", "\x00", "';--", "*"],
+        [
+            '") OR *',
+            "apple) OR (pear",
+            'scope:c1 OR "',
+            "words:*",
+            "a* NEAR(b c)",
+            "^apple",
+            "-pear",
+            "\x00",
+            "';--",
+            "*",
+        ],
     )
     def test_syntax_in_a_query_is_plain_text(self, shelf: Shelf, query: str) -> None:
         other = Shelf(shelf.store, shelf.database, "other")
@@ -662,9 +673,10 @@ class TestNearest:
         numbers = [scored.chunk_no for scored in shelf.store.nearest(shelf.collection, vector_of("q"), limit=7)]
 
         assert numbers == sorted(numbers)[:7]
-        assert numbers == [
-            scored.chunk_no for scored in shelf.store.nearest(shelf.collection, vector_of("q"), limit=30)
-        ][:7]
+        assert (
+            numbers
+            == [scored.chunk_no for scored in shelf.store.nearest(shelf.collection, vector_of("q"), limit=30)][:7]
+        )
 
     def test_filters_apply_to_both_kinds_of_search(self, shelf: Shelf) -> None:
         shelf.index(shelf.document("/docs/a.md"), ["apple pie"])

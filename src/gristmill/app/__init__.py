@@ -6,11 +6,12 @@ from functools import cached_property
 
 from gristmill.app.documents import Documents
 from gristmill.app.embedders import Embedders
-from gristmill.db.keys import Keys
+from gristmill.app.tidying import tidying_duties
 from gristmill.clock import Clock, SystemClock
 from gristmill.db.blobs import FileBlobStore
 from gristmill.db.database import Database
 from gristmill.db.index import SqlIndexStore
+from gristmill.db.keys import Keys
 from gristmill.db.tasks import SqlTaskStore
 from gristmill.db.tokens import query_tokens, token_spans
 from gristmill.engines.bell import Bell
@@ -20,15 +21,9 @@ from gristmill.kinds import effective_kinds
 from gristmill.settings import DataPaths, Settings
 from gristmill.tasks.kind import Kind
 from gristmill.tasks.service import TaskService
-from gristmill.tasks.sweeper import Duty, Sweeper
+from gristmill.tasks.sweeper import Sweeper
 
 __all__ = ["Gristmill", "open_gristmill"]
-
-_ABANDONED_SECONDS = 2 * 24 * 3600
-"""No attempt lives longer than a day, so what is unpublished and older than this is nobody's."""
-
-_UPLOAD_GRACE_SECONDS = 3600
-"""Time between storing an upload and the row that refers to it, generously."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +107,8 @@ class Gristmill:
             self.clock,
             lease_seconds=self.settings.tasks.lease_seconds,
             history_seconds=self.settings.tasks.history_days * 24 * 3600,
-            extra=(Duty("versions.purged", self._purge_versions),),
+            extra=tidying_duties(self.store, self.index, self.blobs, self.paths.temp, self.clock),
         )
-
-    def _purge_versions(self) -> int:
-        return self.index.purge_abandoned(started_before=self.clock.now() - _ABANDONED_SECONDS * 1_000_000)
 
     def close(self) -> None:
         """Close connections and let go of models."""
@@ -132,7 +124,8 @@ def open_gristmill(settings: Settings, *, clock: Clock | None = None) -> Gristmi
     paths = DataPaths(data)
     for place in (paths.run, paths.logs, paths.temp):
         place.mkdir(exist_ok=True, mode=0o700)
-    url = settings.database.url or f"sqlite:///{paths.database}"
-    database = Database(url, busy_timeout_seconds=settings.database.busy_timeout_seconds)
+    url = settings.database.url
+    location = f"sqlite:///{paths.database}" if url is None else url.get_secret_value()
+    database = Database(location, busy_timeout_seconds=settings.database.busy_timeout_seconds)
     database.migrate()
     return Gristmill(settings=settings, clock=clock or SystemClock(), database=database)

@@ -5,7 +5,6 @@ Registers and submits; reading and parsing happen in workers.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -14,25 +13,17 @@ from gristmill.app.embedders import Embedders
 from gristmill.errors import InvalidInput, LimitExceeded
 from gristmill.index.model import Collection, Document, Material, NewDocument, Origin
 from gristmill.index.ports import BlobStore, IndexStore
-from gristmill.index.recipe import is_untouched
+from gristmill.index.recipe import Selection, select_stale
 from gristmill.settings.model import Settings
 from gristmill.steps.formats import BY_SUFFIX, Format
 from gristmill.steps.paths import check_path
 from gristmill.tasks.model import NewTask, Task
 from gristmill.tasks.service import TaskService
 
-__all__ = ["Documents", "Selection"]
+__all__ = ["Documents", "check_url", "is_url", "upload_name", "walk_files"]
 
 _NAME_CHARS = 255
 _COLLECTION_CHARS = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Documents to be indexed, told apart by whether there is anything to do."""
-
-    stale: Sequence[Document]
-    untouched: Sequence[Document]
 
 
 class Documents:
@@ -136,16 +127,7 @@ class Documents:
 
     def select(self, doc_ids: Sequence[int], *, force: bool = False) -> Selection:
         """Which of the documents need indexing; ids that do not exist are left out."""
-        found = self._index.documents_by_id(doc_ids)
-        collections: dict[str, Collection] = {}
-        stale: list[Document] = []
-        untouched: list[Document] = []
-        for document in found.values():
-            if document.collection not in collections:
-                collections[document.collection] = self._index.collection(document.collection)
-            same = not force and is_untouched(document, collections[document.collection])
-            (untouched if same else stale).append(document)
-        return Selection(stale=stale, untouched=untouched)
+        return select_stale(self._index, doc_ids, force=force)
 
     def draft_index(self, doc_ids: Sequence[int], *, force: bool = False, **options: Any) -> NewTask:
         """The task that would index these documents; see :meth:`TaskService.draft` for the options."""

@@ -56,8 +56,8 @@ class Database:
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """A write transaction, alone from its first moment; ``durable`` waits for the disk at commit."""
-        with self._translated(), self._open().connect() as connection:
-            connection = connection.execution_options(gristmill_write=True, gristmill_durable=durable)
+        with self._translated(), self._open().connect() as plain:
+            connection = plain.execution_options(gristmill_write=True, gristmill_durable=durable)
             with connection.begin():
                 yield connection
 

@@ -29,7 +29,7 @@ def sqlite_module() -> ModuleType:
     if sqlite3.sqlite_version_info >= SAFE_VERSION:
         return sqlite3
     try:
-        import pysqlite3.dbapi2 as bundled  # noqa: PLC0415 - only needed where the interpreter's library is old
+        import pysqlite3.dbapi2 as bundled
     except ImportError:
         version = sqlite3.sqlite_version
     else:

@@ -123,6 +123,10 @@ class IndexStore(Protocol):
         """Remove all versions and chunks of a document, inside ``transaction``; how many chunks. It stays registered."""
         ...
 
+    def known_blobs(self, blob_ids: Sequence[str]) -> set[str]:
+        """Which of these uploads some registered document refers to."""
+        ...
+
     def purge_abandoned(self, *, started_before: int) -> int:
         """Remove unpublished versions begun before the given time; how many."""
         ...

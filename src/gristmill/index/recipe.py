@@ -1,11 +1,14 @@
 """What besides its bytes decides how a document is indexed, and whether a document needs indexing at all."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gristmill.ids import content_hash
 from gristmill.index.model import Collection, Document, Origin
+from gristmill.index.ports import IndexStore
 
-__all__ = ["RECIPE", "is_untouched", "recipe_hash"]
+__all__ = ["RECIPE", "Selection", "is_untouched", "recipe_hash", "select_stale"]
 
 RECIPE = "1"
 """Raised whenever the parser or the splitter would cut the same bytes differently."""
@@ -37,3 +40,24 @@ def is_untouched(document: Document, collection: Collection) -> bool:
             return (status.st_size, status.st_mtime_ns) == (version.size, version.mtime_ns)
         case Origin.URL:
             return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Documents to be indexed, told apart by whether there is anything to do."""
+
+    stale: Sequence[Document]
+    untouched: Sequence[Document]
+
+
+def select_stale(index: IndexStore, document_ids: Sequence[int], *, force: bool = False) -> Selection:
+    """Which of the documents need indexing; ids that do not exist are left out."""
+    collections: dict[str, Collection] = {}
+    stale: list[Document] = []
+    untouched: list[Document] = []
+    for document in index.documents_by_id(document_ids).values():
+        if document.collection not in collections:
+            collections[document.collection] = index.collection(document.collection)
+        same = not force and is_untouched(document, collections[document.collection])
+        (untouched if same else stale).append(document)
+    return Selection(stale=stale, untouched=untouched)

@@ -55,10 +55,6 @@ MESSAGES: Mapping[str, Message] = {
         en="An unexpected error occurred: {error}. It is in the worker's log under the task's id; please report it.",
         zh="发生意外错误：{error}。详情见工作进程日志（按任务编号查找），请反馈该问题。",
     ),
-    "task_failed_on_purpose": Message(
-        en="The task failed because it was asked to. There is nothing to mend.",
-        zh="任务按要求失败，无需处理。",
-    ),
     "task_not_ended": Message(
         en="Task {task_id} is {state}; only failed and cancelled tasks can be retried. Cancel it first, or wait.",
         zh="任务 {task_id} 的状态为 {state}；只有失败或已取消的任务可以重试。请先取消，或等待其结束。",

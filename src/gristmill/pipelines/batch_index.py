@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gristmill.app.documents import Documents
 from gristmill.errors import NotFound
 from gristmill.ids import derived_id
 from gristmill.index.ports import IndexStore
+from gristmill.index.recipe import select_stale
 from gristmill.kinds import BatchIndex
 from gristmill.pipelines.index_document import unchanged
 from gristmill.tasks.model import Completed, NewTask, Outcome, Progress, Task, TaskError, TaskState, Waiting
@@ -18,9 +18,8 @@ __all__ = ["BatchIndexer"]
 class BatchIndexer:
     """Handles ``batch_index``: first hands out children, then, when all have ended, sums up."""
 
-    def __init__(self, index: IndexStore, documents: Documents, draft: Callable[..., NewTask]) -> None:
+    def __init__(self, index: IndexStore, draft: Callable[..., NewTask]) -> None:
         self._index = index
-        self._documents = documents
         self._draft = draft
 
     def __call__(self, context: TaskContext, payload: BatchIndex) -> Outcome:
@@ -31,7 +30,7 @@ class BatchIndexer:
 
     def _hand_out(self, context: TaskContext, payload: BatchIndex) -> Outcome:
         doc_ids = list(dict.fromkeys(payload.doc_ids))
-        selection = self._documents.select(doc_ids, force=payload.force)
+        selection = select_stale(self._index, doc_ids, force=payload.force)
         settled: dict[str, Mapping[str, Any]] = {
             str(document.id): unchanged(document) for document in selection.untouched
         }

@@ -178,9 +178,7 @@ def _draft(
 
 
 def _place(piece: Piece) -> ChunkPlace:
-    return ChunkPlace(
-        start=piece.start, end=piece.end, page=piece.page, headings=piece.headings, part=piece.part
-    )
+    return ChunkPlace(start=piece.start, end=piece.end, page=piece.page, headings=piece.headings, part=piece.part)
 
 
 def _mtime_ns(document: Document) -> int | None:

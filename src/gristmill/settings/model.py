@@ -33,7 +33,7 @@ class _Section(BaseModel):
 class DatabaseSettings(_Section):
     """Where the rows live."""
 
-    url: str | None = Field(None, description="Database URL; without one, a SQLite file in the data directory.")
+    url: SecretStr | None = Field(None, description="Database URL; without one, a SQLite file in the data directory.")
     busy_timeout_seconds: float = Field(30.0, gt=0, le=600, description="How long a write waits for another writer.")
 
 

@@ -81,9 +81,7 @@ class RunContext:
     ) -> None:
         now = self._clock.monotonic()
         with self._lock:
-            self._latest = Progress(
-                stage=stage, unit=unit, done=done, failed=failed, skipped=skipped, total=total
-            )
+            self._latest = Progress(stage=stage, unit=unit, done=done, failed=failed, skipped=skipped, total=total)
             due = now - self._written_at >= _MERGE_SECONDS
             if due:
                 self._written_at = now

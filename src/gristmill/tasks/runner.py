@@ -129,7 +129,7 @@ class Runner:
                 pause = min(2 * pause, _SLOWEST_FINISH_SECONDS)
             except GristmillError as error:
                 outcome = self._classify(task, error)
-            except Exception as error:  # noqa: BLE001 - an effect with a defect must not leave the task hanging
+            except Exception as error:
                 if isinstance(outcome, Retried):
                     raise
                 outcome = self._classify(task, error)

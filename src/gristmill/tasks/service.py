@@ -75,7 +75,9 @@ class TaskService:
             collection=collection,
             user_id=user_id,
             idempotency_key=idempotency_key,
-            request_hash=content_hash(kind, json.dumps(payload, sort_keys=True), str(priority)) if idempotency_key else None,
+            request_hash=content_hash(kind, json.dumps(payload, sort_keys=True), str(priority))
+            if idempotency_key
+            else None,
         )
 
     def submit(self, kind: str, payload: Json, **options: Any) -> Task:

@@ -20,14 +20,12 @@ __all__ = ["build_handlers"]
 def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
     """A handler for every kind that this installation can run."""
     fetcher = Fetcher(app.blobs, app.settings.sources)
-    indexer = DocumentIndexer(
-        app.index, fetcher, app.embedders.get, keep_versions=app.settings.index.keep_versions
-    )
+    indexer = DocumentIndexer(app.index, fetcher, app.embedders.get, keep_versions=app.settings.index.keep_versions)
     return {
         "ping": ping,
         "index_document": indexer.index_document,
         "delete_index": indexer.delete_index,
-        "batch_index": BatchIndexer(app.index, app.documents, app.tasks.draft),
+        "batch_index": BatchIndexer(app.index, app.tasks.draft),
         "process_document": DocumentProcessor(fetcher),
         "reembed_collection": CollectionReembedder(app.index, app.embedders.get),
     }

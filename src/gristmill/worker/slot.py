@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from gristmill.app import Gristmill, open_gristmill
+from gristmill.errors import GristmillError
 from gristmill.logs import configure_logs, get_log, log_context
 from gristmill.settings import Settings
 from gristmill.tasks.context import CancelRequested, ReleaseRequested, RunContext, SoftLimitReached, Stop
@@ -66,7 +67,11 @@ class Slot:
         done = 0
         # An interrupt may have struck anywhere in a library; a fresh process is worth more than a guess at its state.
         while not self._draining and done < share and not self._interrupted:
-            task = self._claim()
+            try:
+                task = self._claim()
+            except GristmillError as error:
+                _log.warning("slot.claim_failed", error=str(error))
+                task = None
             if task is None:
                 self._wait()
                 continue

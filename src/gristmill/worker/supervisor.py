@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -41,6 +42,7 @@ _LONGEST_PAUSE_SECONDS = 30.0
 class _Running:
     task_id: str
     lease: int
+    hard_limit_seconds: float
     hard_at: float
     kill_at: float | None = None
     """When to kill a task that was asked to stop."""
@@ -68,6 +70,8 @@ class Supervisor:
         self._slots: dict[int, _Slot] = {}
         self._restart_at: dict[int, float] = {}
         self._failed_starts: dict[int, int] = {}
+        self._unended: dict[int, Outcome] = {}
+        """Slots that died, with the outcome that what they held still has to be ended with."""
         self._selector = selectors.DefaultSelector()
         self._stopping_since: float | None = None
         self._next_beat = 0.0
@@ -133,7 +137,6 @@ class Supervisor:
         for key, _ in self._selector.select(timeout=_TICK_SECONDS):
             if key.data == "bell":
                 listener.clear()
-                self._look_for_cancels()
                 for slot in self._slots.values():
                     if slot.running is None:
                         slot.channel.send(order="wake")
@@ -141,18 +144,21 @@ class Supervisor:
                 wake_out.recv(4096)
             else:
                 self._hear(key.data)
+        self._enforce()
+        self._drain()
         try:
+            self._end_what_died()
             self._beat()
             self._look_for_cancels()
         except GristmillError as error:
-            _log.warning("worker.beat_failed", error=str(error))
-        self._enforce()
-        self._drain()
+            # The database may be back at the next turn; nothing here is lost by waiting for it.
+            _log.warning("worker.turn_failed", error=str(error))
 
     def _start_missing(self) -> None:
         now = time.monotonic()
         for index in range(self._count):
-            if index not in self._slots and self._restart_at.get(index, 0.0) <= now:
+            free = index not in self._slots and index not in self._unended
+            if free and self._restart_at.get(index, 0.0) <= now:
                 self._start(index)
 
     def _start(self, index: int) -> None:
@@ -176,8 +182,12 @@ class Supervisor:
                     slot.ready = True
                     _log.info("slot.started", slot=slot.index, pid=message["pid"])
                 case "started":
-                    hard_at = time.monotonic() + message["hard"]
-                    slot.running = _Running(task_id=message["task"], lease=message["lease"], hard_at=hard_at)
+                    slot.running = _Running(
+                        task_id=message["task"],
+                        lease=message["lease"],
+                        hard_limit_seconds=message["hard"],
+                        hard_at=time.monotonic() + message["hard"],
+                    )
                 case "ended":
                     slot.running = None
         if slot.channel.closed:
@@ -187,24 +197,28 @@ class Supervisor:
         """The slot's process has gone: make sure of the whole group, end what it held, and let it be replaced."""
         self._selector.unregister(slot.channel)
         slot.channel.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             # One that ends by itself tells why by its status; our signal must not overtake that.
             slot.process.wait(timeout=_LAST_WORDS_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         self._signal_group(slot)
         status = slot.process.wait()
         del self._slots[slot.index]
         self._failed_starts[slot.index] = 0 if slot.ready else self._failed_starts.get(slot.index, 0) + 1
         pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** self._failed_starts[slot.index] - 1)
         self._restart_at[slot.index] = time.monotonic() + pause
-        outcome = slot.verdict or Lost(reason=_status_text(status))
+        self._unended[slot.index] = slot.verdict or Lost(reason=_status_text(status))
         _log.info("slot.ended", slot=slot.index, status=_status_text(status))
+
+    def _end_what_died(self) -> None:
+        """End what dead slots held. Until that is done, which needs the database, they are not replaced."""
+        if not self._unended:
+            return
         for task in self._app.store.held(self._worker_id):
-            if task.slot == slot.index:
-                self._app.store.finish(task.id, task.lease, outcome)
+            if task.slot in self._unended:
+                self._app.store.finish(task.id, task.lease, self._unended[task.slot])
                 shutil.rmtree(self._app.paths.temp / f"{task.id}-{task.lease}", ignore_errors=True)
                 self._app.bell.ring()
+        self._unended.clear()
 
     def _kill(self, slot: _Slot, verdict: Outcome) -> None:
         slot.verdict = verdict
@@ -215,12 +229,9 @@ class Supervisor:
 
     @staticmethod
     def _signal_group(slot: _Slot) -> None:
-        try:
+        # ProcessLookupError: the group is gone already; PermissionError: what macOS says of a group of zombies.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(slot.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        except PermissionError:  # macOS answers so for a group of zombies
-            pass
 
     def _beat(self) -> None:
         now = time.monotonic()
@@ -232,6 +243,7 @@ class Supervisor:
             _log.warning("worker.expired", worker=self._worker_id)
             for slot in list(self._slots.values()):
                 self._kill(slot, Released(reason="lease lost"))
+            self._unended.clear()
             self._register()
 
     def _look_for_cancels(self) -> None:
@@ -252,8 +264,8 @@ class Supervisor:
             if running is not None and running.kill_at is not None and now >= running.kill_at:
                 self._kill(slot, Cancelled())
             elif running is not None and now >= running.hard_at:
-                seconds = self._app.store.get(running.task_id).hard_limit_seconds
-                self._kill(slot, Failed(error=TaskError(code="hard_limit_exceeded", facts={"seconds": seconds})))
+                facts = {"seconds": running.hard_limit_seconds}
+                self._kill(slot, Failed(error=TaskError(code="hard_limit_exceeded", facts=facts)))
             elif running is not None and self._memory_mb(slot) > self._app.settings.workers.memory_limit_mb:
                 self._kill(slot, Failed(error=TaskError(code="memory_exhausted")))
 

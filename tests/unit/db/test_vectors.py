@@ -1,5 +1,6 @@
 """The vectors in memory: exact, current, and never half-updated."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -41,7 +42,11 @@ def nearest(index: VectorIndex, collection: Collection, text: str, *, limit: int
 def test_module_does_not_import_numpy_until_it_is_needed() -> None:
     code = "import sys, gristmill.db.index, gristmill.index.search; sys.exit('numpy' in sys.modules)"
 
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own code
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    finished = subprocess.run([sys.executable, "-c", code], check=False, env=environment)  # noqa: S603 - our own code
+
+    assert finished.returncode == 0
 
 
 def test_stored_vector_has_length_one_whatever_was_given() -> None:

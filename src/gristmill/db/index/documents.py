@@ -16,7 +16,7 @@ from gristmill.db.schema import collections, documents, versions
 from gristmill.errors import Conflict, NotFound
 from gristmill.index.model import Collection, Document, DocumentFilter, DocumentState, NewDocument
 
-__all__ = ["by_id", "by_ids", "count", "find", "matching_ids", "record_failure", "register", "touch"]
+__all__ = ["by_id", "by_ids", "count", "find", "known_blobs", "matching_ids", "record_failure", "register", "touch"]
 
 
 def register(connection: Connection, collection: Collection, new: Sequence[NewDocument], *, now: int) -> list[Document]:
@@ -140,3 +140,12 @@ def record_failure(connection: Connection, document_id: int, error: Mapping[str,
         .where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
         .values(state=str(DocumentState.FAILED), error=dict(error), updated_at=now)
     )
+
+
+def known_blobs(connection: Connection, blob_ids: Sequence[str]) -> set[str]:
+    """Which uploads a document that is not deleted refers to."""
+    found: set[str] = set()
+    for batch in batches(blob_ids):
+        statement = select(documents.c.blob_id).where(documents.c.blob_id.in_(batch), documents.c.deleted_at.is_(None))
+        found |= set(connection.execute(statement).scalars())
+    return found

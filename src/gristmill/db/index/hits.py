@@ -28,6 +28,7 @@ def visible_hits(connection: Connection, collection_id: int, found: Sequence[Sco
                 chunks.c.text,
                 chunks.c.headings,
                 documents.c.id.label("document_id"),
+                documents.c.collection_id,
                 documents.c.name,
                 documents.c.source,
                 documents.c.material,
@@ -37,9 +38,11 @@ def visible_hits(connection: Connection, collection_id: int, found: Sequence[Sco
             .join_from(version_chunks, documents, documents.c.current_version_id == version_chunks.c.version_id)
             .join(versions, versions.c.id == version_chunks.c.version_id)
             .join(chunks, chunks.c.no == version_chunks.c.chunk_no)
-            .where(version_chunks.c.chunk_no.in_(batch), documents.c.collection_id == collection_id)
+            .where(version_chunks.c.chunk_no.in_(batch))
             .order_by(version_chunks.c.position)
         )
         for row in connection.execute(statement):
-            by_number.setdefault(row.chunk_no, hit_from(row, scored[row.chunk_no]))
+            # Compared here: as a condition it would tempt SQLite to walk through the collection.
+            if row.collection_id == collection_id:
+                by_number.setdefault(row.chunk_no, hit_from(row, scored[row.chunk_no]))
     return [by_number[number] for number in scored if number in by_number]

@@ -131,6 +131,10 @@ class SqlIndexStore:
     def clear(self, transaction: Connection, document_id: int) -> int:
         return versions.clear(transaction, document_id, now=self._clock.now())
 
+    def known_blobs(self, blob_ids: Sequence[str]) -> set[str]:
+        with self._database.read() as tx:
+            return document_rows.known_blobs(tx, blob_ids)
+
     def purge_abandoned(self, *, started_before: int) -> int:
         with self._database.read() as tx:
             found = versions.abandoned(tx, started_before=started_before)

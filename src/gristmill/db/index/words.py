@@ -54,7 +54,7 @@ def search(
     visible = (
         select(version_chunks.c.chunk_no)
         .join(documents, documents.c.current_version_id == version_chunks.c.version_id)
-        .where(version_chunks.c.chunk_no == _WORDS.c.rowid, documents.c.collection_id == collection_id)
+        .where(version_chunks.c.chunk_no == _WORDS.c.rowid)
     )
     if where is not None:
         visible = visible.join(collections, collections.c.id == documents.c.collection_id).where(*conditions(where))

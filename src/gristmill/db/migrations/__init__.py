@@ -1,0 +1,3 @@
+"""The schema's history: one numbered SQL file per change and database."""
+
+__all__: list[str] = []

@@ -187,9 +187,7 @@ class SqlTaskStore:
 
     def heartbeat(self, worker_id: str) -> bool:
         statement = (
-            update(workers)
-            .where(workers.c.id == worker_id)
-            .values(beat=workers.c.beat + 1, beat_at=self._clock.now())
+            update(workers).where(workers.c.id == worker_id).values(beat=workers.c.beat + 1, beat_at=self._clock.now())
         )
         with self._database.write() as tx:
             return tx.execute(statement).rowcount == 1
@@ -223,10 +221,7 @@ class SqlTaskStore:
 
     def undispatched(self, *, limit: int) -> Sequence[Task]:
         statement = (
-            select(tasks)
-            .where(task_is_undispatched)
-            .order_by(tasks.c.priority.desc(), tasks.c.number)
-            .limit(limit)
+            select(tasks).where(task_is_undispatched).order_by(tasks.c.priority.desc(), tasks.c.number).limit(limit)
         )
         with self._database.read() as tx:
             return [task_from(row) for row in tx.execute(statement)]

@@ -1,0 +1,85 @@
+"""What the sweeper tidies beyond the task rows: unpublished versions, unused uploads, temporary files of the dead."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gristmill.clock import Clock
+from gristmill.index.ports import BlobStore, IndexStore
+from gristmill.tasks.model import TaskFilter, TaskState
+from gristmill.tasks.ports import TaskStore
+from gristmill.tasks.sweeper import Duty
+
+__all__ = ["tidying_duties"]
+
+_ABANDONED_SECONDS = 48 * 3600
+"""No attempt lives longer than a day, so what is unpublished and older than this is nobody's."""
+
+_UPLOAD_GRACE_SECONDS = 3600
+"""Far longer than the moment between storing an upload and the row that refers to it."""
+
+_TIDY_SECONDS = 600.0
+"""Looking through folders is dear, and nothing here is urgent."""
+
+_MANY = 1000
+
+
+def tidying_duties(store: TaskStore, index: IndexStore, blobs: BlobStore, temp: Path, clock: Clock) -> tuple[Duty, ...]:
+    """The duties, each carried out at most once in ten minutes."""
+
+    def purge_versions() -> int:
+        return index.purge_abandoned(started_before=clock.now() - _ABANDONED_SECONDS * 1_000_000)
+
+    def purge_blobs() -> int:
+        return blobs.purge(
+            in_use=lambda ids: index.known_blobs(ids) | _waiting_uploads(store, ids),
+            stored_before=clock.now() - _UPLOAD_GRACE_SECONDS * 1_000_000,
+        )
+
+    def purge_temp() -> int:
+        return _purge_temp(store, temp)
+
+    return (
+        Duty("versions.purged", _seldom(purge_versions, clock)),
+        Duty("uploads.purged", _seldom(purge_blobs, clock)),
+        Duty("temp.purged", _seldom(purge_temp, clock)),
+    )
+
+
+def _seldom(duty: Callable[[], int], clock: Clock) -> Callable[[], int]:
+    next_at = float("-inf")
+
+    def run() -> int:
+        nonlocal next_at
+        if clock.monotonic() < next_at:
+            return 0
+        next_at = clock.monotonic() + _TIDY_SECONDS
+        return duty()
+
+    return run
+
+
+def _waiting_uploads(store: TaskStore, blob_ids: Sequence[str]) -> set[str]:
+    """Those uploads that a task which has not ended will still read."""
+    wanted = set(blob_ids)
+    found: set[str] = set()
+    where = TaskFilter(kinds=["process_document"], states=[TaskState.PENDING, TaskState.PROCESSING])
+    before: int | None = None
+    while page := store.find(where, limit=_MANY, before=before):
+        found |= wanted & {task.payload.get("blob_id") for task in page}
+        before = page[-1].number
+    return found
+
+
+def _purge_temp(store: TaskStore, temp: Path) -> int:
+    """Remove the directories of attempts that have ended; their names are ``<task id>-<lease>``."""
+    left = {path.name: path for path in temp.iterdir()} if temp.is_dir() else {}
+    owners = {name: name.rpartition("-") for name in left}
+    tasks = {task.id: task for task in store.get_many([task_id for task_id, _, _ in owners.values()])}
+    removed = 0
+    for name, (task_id, _, lease) in owners.items():
+        task = tasks.get(task_id)
+        if task is None or task.state is not TaskState.PROCESSING or str(task.lease) != lease:
+            shutil.rmtree(left[name], ignore_errors=True)
+            removed += 1
+    return removed

@@ -1,0 +1,82 @@
+"""The entry point: parses, runs one command, and turns how it ended into an exit code.
+
+0 done, 1 the work failed, 2 wrong use, 3 a service is unreachable. Deliberate errors are one line, never a traceback.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from gristmill import __version__
+from gristmill.cli.command import VerbGroup, common_options
+from gristmill.cli.invocation import Invocation
+from gristmill.cli.verbs import VERBS
+from gristmill.errors import GristmillError, InvalidInput, Unavailable
+
+__all__ = ["main", "program"]
+
+_EXAMPLES = """\b
+Examples:
+  gristmill index ~/papers
+  gristmill search "how are lost tasks found again"
+  gristmill up"""
+
+
+@click.group(cls=VerbGroup, verbs=VERBS, epilog=_EXAMPLES, no_args_is_help=True)
+@click.version_option(__version__, prog_name="gristmill", message="%(prog)s %(version)s")
+@common_options
+def program() -> None:
+    """Index documents in the background, and search them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code that says how it went."""
+    invocation = Invocation()
+    try:
+        code = program.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="gristmill",
+            standalone_mode=False,
+            obj=invocation,
+            color=False if os.environ.get("NO_COLOR") else None,
+        )
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        _report(invocation, {"type": "UsageError", "code": "usage", "message": error.format_message()})
+        code = error.exit_code
+    except GristmillError as error:
+        message = error.message(invocation.language)
+        click.echo(f"{click.style('error:', fg='red')} {message}", err=True)
+        _report(invocation, {"type": type(error).__name__, "code": error.code, "message": message})
+        code = _code_for(error)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(err=True)
+        code = 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the flush at exit must not complain about it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(invocation: Invocation, error: dict[str, str]) -> None:
+    if invocation.json:
+        click.echo(json.dumps({"success": False, "error": error}, ensure_ascii=False))
+
+
+def _code_for(error: GristmillError) -> int:
+    match error:
+        case InvalidInput():
+            return 2
+        case Unavailable():
+            return 3
+        case _:
+            return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""``gristmill up``: the API and a worker in the background, one set for each data directory."""
+
+import socket
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from gristmill.cli.command import command
+from gristmill.cli.guard import check_open_to_network
+from gristmill.cli.instance import Instance, ask, reachable_url
+from gristmill.cli.invocation import Invocation
+from gristmill.cli.processes import Background, alone, stop_all, tail
+from gristmill.errors import Conflict, Unavailable
+
+__all__ = ["up"]
+
+_START_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+
+
+@command(
+    examples="""
+    gristmill up
+    gristmill up --port 9000 --concurrency 4
+    gristmill --data /srv/gristmill up
+    """
+)
+@click.option("--host", help="Address to listen on; any but loopback needs an API key.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Slots of the worker; by default one per CPU core.")
+@click.option("--queues", metavar="A,B", help="Queues the worker listens to.")
+def up(
+    invocation: Invocation, host: str | None, port: int | None, concurrency: int | None, queues: str | None
+) -> int:
+    """Start the API and a worker in the background.
+
+    Returns when the API answers. What is running already is left alone; what has died is started again.
+    """
+    settings = invocation.settings(
+        {"api": {"host": host, "port": port}, "workers": {"concurrency": concurrency, "queues": queues}}
+    )
+    check_open_to_network(invocation, settings)
+    data = settings.data.expanduser().resolve()
+    _make(data)
+    instance = Instance(data)
+    with alone(instance.run):
+        known = instance.url
+        missing = [process for process in instance.processes if process.pid() is None]
+        if not missing:
+            raise Conflict("already_up", url=known or "", pid=instance.api.pid() or 0)
+        address = settings.api.host, settings.api.port
+        url = known if known and instance.api not in missing else reachable_url(address[0], _free_port(*address))
+        flags = [*invocation.common_flags(), "--data", str(data)]
+        # The port is passed on as it was found: what 0 means is decided once.
+        serve = ["serve", "--host", address[0], "--port", url.rsplit(":", 1)[1]]
+        work = ["worker"]
+        work += ["--concurrency", str(concurrency)] if concurrency else []
+        work += ["--queues", queues] if queues else []
+        started = []
+        try:
+            for process, verb in ((instance.api, serve), (instance.worker, work)):
+                if process in missing:
+                    began = process.log.stat().st_size if process.log.exists() else 0
+                    process.start([sys.executable, "-m", "gristmill.cli.main", *verb, *flags])
+                    started.append((process, began))
+            instance.note(url)
+            _wait_until_live(instance.api, url, started)
+        except BaseException:
+            # Half an instance helps nobody, and whoever interrupts us wants it gone.
+            stop_all([process for process, _ in started], patience_seconds=1.0)
+            raise
+        _tell(invocation, instance, url, [process.name for process, _ in started])
+    return 0
+
+
+def _make(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Unavailable("data_unusable", data=str(data), reason=error.strerror or str(error)) from error
+
+
+def _free_port(host: str, port: int) -> int:
+    """``port``, or any free one for 0; :class:`Conflict` if something listens there."""
+    try:
+        with socket.create_server(
+            (host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        ) as probe:
+            free: int = probe.getsockname()[1]
+            return free
+    except OSError as error:
+        raise Conflict("port_taken", host=host, port=port, reason=error.strerror or str(error)) from error
+
+
+def _wait_until_live(api: Background, url: str, started: list[tuple[Background, int]]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        for process, began in started:
+            if process.pid() is None:
+                reason = tail(process.log, after=began) or "-"
+                raise Unavailable("process_ended_at_once", name=process.name, log=str(process.log), reason=reason)
+        answer = ask(url, "/health/live")
+        if answer is not None and answer[0] == 200:
+            return
+        time.sleep(_LOOK_SECONDS)
+    raise Unavailable("api_silent", url=url, seconds=int(_START_SECONDS), log=str(api.log))
+
+
+def _tell(invocation: Invocation, instance: Instance, url: str, started: list[str]) -> None:
+    invocation.say("cli_up", url=url)
+    for process in instance.processes:
+        state = "cli_started" if process.name in started else "cli_was_running"
+        invocation.say(state, name=f"{process.name:<7}", pid=process.pid() or 0, log=str(process.log))
+    invocation.answer(
+        {
+            "url": url,
+            "processes": [
+                {
+                    "name": process.name,
+                    "pid": process.pid(),
+                    "started": process.name in started,
+                    "log": str(process.log),
+                }
+                for process in instance.processes
+            ],
+        }
+    )
