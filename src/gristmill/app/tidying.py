@@ -15,6 +15,9 @@ __all__ = ["tidying_duties"]
 _ABANDONED_SECONDS = 48 * 3600
 """No attempt lives longer than a day, so what is unpublished and older than this is nobody's."""
 
+_TOMBSTONE_SECONDS = 24 * 3600
+"""How long a deleted document is remembered, for the caches of processes that have not searched since."""
+
 _UPLOAD_GRACE_SECONDS = 3600
 """Far longer than the moment between storing an upload and the row that refers to it."""
 
@@ -30,6 +33,9 @@ def tidying_duties(store: TaskStore, index: IndexStore, blobs: BlobStore, temp: 
     def purge_versions() -> int:
         return index.purge_abandoned(started_before=clock.now() - _ABANDONED_SECONDS * 1_000_000)
 
+    def purge_deleted() -> int:
+        return index.purge_deleted(deleted_before=clock.now() - _TOMBSTONE_SECONDS * 1_000_000)
+
     def purge_blobs() -> int:
         return blobs.purge(
             in_use=lambda ids: index.known_blobs(ids) | _waiting_uploads(store, ids),
@@ -41,6 +47,7 @@ def tidying_duties(store: TaskStore, index: IndexStore, blobs: BlobStore, temp: 
 
     return (
         Duty("versions.purged", _seldom(purge_versions, clock)),
+        Duty("deletions.purged", _seldom(purge_deleted, clock)),
         Duty("uploads.purged", _seldom(purge_blobs, clock)),
         Duty("temp.purged", _seldom(purge_temp, clock)),
     )

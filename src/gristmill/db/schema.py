@@ -5,6 +5,7 @@ the epoch in every database, JSON is text, so that both databases keep the same 
 """
 
 import json
+import re
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, MetaData, Table, Text, literal_column
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 class JsonText(TypeDecorator[Any]):
     """JSON kept as compact text; None stays NULL."""
 
@@ -42,7 +46,9 @@ class JsonText(TypeDecorator[Any]):
         del dialect
         if value is None:
             return None
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        # JSON can hold half a surrogate pair, UTF-8 cannot; escaped, it survives.
+        return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:
         """From text."""

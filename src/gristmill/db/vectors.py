@@ -4,7 +4,7 @@ The database stays the truth. Every change counts up the collection's generation
 the documents that changed. numpy is imported by the first call that needs it, not with this module.
 
 Memory per vector: 4 bytes a dimension and 17 more (chunk number, document id, whether it is alive): 2,065 bytes for
-512 dimensions. Removed vectors stay until a quarter of the rows is dead.
+512 dimensions. Removed vectors stay until more than a thousand rows and a quarter of all are dead.
 """
 
 import threading

@@ -1,14 +1,15 @@
 """What besides its bytes decides how a document is indexed, and whether a document needs indexing at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gristmill.ids import content_hash
 from gristmill.index.model import Collection, Document, Origin
 from gristmill.index.ports import IndexStore
 
-__all__ = ["RECIPE", "Selection", "is_untouched", "recipe_hash", "select_stale"]
+__all__ = ["RECIPE", "Selection", "fingerprint", "is_refused", "is_untouched", "recipe_hash", "select_stale"]
 
 RECIPE = "1"
 """Raised whenever the parser or the splitter would cut the same bytes differently."""
@@ -21,25 +22,41 @@ def recipe_hash(collection: Collection) -> str:
     return content_hash(RECIPE, sizes, space.model_id, str(space.dimension))
 
 
-def is_untouched(document: Document, collection: Collection) -> bool:
-    """Whether indexing would change nothing, told without reading the document.
+def fingerprint(document: Document, collection: Collection) -> Mapping[str, Any] | None:
+    """What, without reading the document, tells that indexing it again would end the same; None if nothing does.
 
     An upload is identified by its content; a file by size and modification time; what is behind a URL is never known.
     """
-    version = document.version
-    if version is None or version.settings_hash != recipe_hash(collection):
-        return False
+    recipe = recipe_hash(collection)
     match document.origin:
         case Origin.UPLOAD:
-            return document.blob_id == version.content_hash
+            return {"recipe": recipe, "content": document.blob_id}
         case Origin.PATH:
             try:
                 status = Path(document.source).stat()
             except OSError:
-                return False
-            return (status.st_size, status.st_mtime_ns) == (version.size, version.mtime_ns)
+                return None
+            return {"recipe": recipe, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
         case Origin.URL:
-            return False
+            return None
+
+
+def is_untouched(document: Document, collection: Collection) -> bool:
+    """Whether the published version is of the very bytes and settings that indexing would find."""
+    version = document.version
+    seen = fingerprint(document, collection)
+    if version is None or seen is None or version.settings_hash != seen["recipe"]:
+        return False
+    if document.origin is Origin.UPLOAD:
+        return bool(version.content_hash == seen["content"])
+    return (version.size, version.mtime_ns) == (seen["size"], seen["mtime_ns"])
+
+
+def is_refused(document: Document, collection: Collection) -> bool:
+    """Whether the very same bytes failed the last time for a reason that trying again does not mend."""
+    if document.error is None or document.error.get("seen") is None:
+        return False
+    return bool(document.error["seen"] == fingerprint(document, collection))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +65,8 @@ class Selection:
 
     stale: Sequence[Document]
     untouched: Sequence[Document]
+    refused: Sequence[Document]
+    """Failed before and have not changed since; their ``error`` says why."""
 
 
 def select_stale(index: IndexStore, document_ids: Sequence[int], *, force: bool = False) -> Selection:
@@ -55,9 +74,17 @@ def select_stale(index: IndexStore, document_ids: Sequence[int], *, force: bool 
     collections: dict[str, Collection] = {}
     stale: list[Document] = []
     untouched: list[Document] = []
+    refused: list[Document] = []
     for document in index.documents_by_id(document_ids).values():
         if document.collection not in collections:
             collections[document.collection] = index.collection(document.collection)
-        same = not force and is_untouched(document, collections[document.collection])
-        (untouched if same else stale).append(document)
-    return Selection(stale=stale, untouched=untouched)
+        collection = collections[document.collection]
+        if force:
+            stale.append(document)
+        elif is_refused(document, collection):
+            refused.append(document)
+        elif is_untouched(document, collection):
+            untouched.append(document)
+        else:
+            stale.append(document)
+    return Selection(stale=stale, untouched=untouched, refused=refused)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gristmill.errors import Conflict, InvalidInput
 from gristmill.index.highlight import TokenSpans, highlight
-from gristmill.index.model import Collection, DocumentFilter, Fragment, Hit, Material, Scored, SearchMode
+from gristmill.index.model import Collection, DocumentFilter, Hit, Material, Scored, SearchMode
 from gristmill.index.ports import IndexStore, QueryEmbedder
 
 __all__ = ["MOST_HITS", "MOST_OFFSET", "SearchPage", "Searcher"]
@@ -137,10 +137,7 @@ class Searcher:
                 hit,
                 vector_score=by_number[hit.chunk_no].vector_score,
                 keyword_score=by_number[hit.chunk_no].keyword_score,
-                highlights=tuple(
-                    Fragment(text=fragment.text, ranges=fragment.ranges)
-                    for fragment in highlight(hit.text, terms, self._token_spans)
-                ),
+                highlights=tuple(highlight(hit.text, terms, self._token_spans)),
             )
             for hit in hits
         )

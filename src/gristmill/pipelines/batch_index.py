@@ -5,6 +5,7 @@ from typing import Any
 
 from gristmill.errors import NotFound
 from gristmill.ids import derived_id
+from gristmill.index.model import Document
 from gristmill.index.ports import IndexStore
 from gristmill.index.recipe import select_stale
 from gristmill.kinds import BatchIndex
@@ -34,13 +35,14 @@ class BatchIndexer:
         settled: dict[str, Mapping[str, Any]] = {
             str(document.id): unchanged(document) for document in selection.untouched
         }
+        settled |= {str(document.id): _refused(document) for document in selection.refused}
         stale = {document.id for document in selection.stale}
         missing = [doc_id for doc_id in doc_ids if doc_id not in stale and str(doc_id) not in settled]
         settled |= {str(doc_id): _missing(doc_id) for doc_id in missing}
         progress = Progress(
             stage="index",
             unit="documents",
-            failed=len(missing),
+            failed=len(missing) + len(selection.refused),
             skipped=len(selection.untouched),
             total=len(doc_ids),
         )
@@ -115,6 +117,16 @@ class BatchIndexer:
                 total=len(items),
             ),
         )
+
+
+def _refused(document: Document) -> dict[str, Any]:
+    error = document.error or {}
+    return {
+        "doc_id": document.id,
+        "name": document.name,
+        "status": "failed",
+        "error": {key: error.get(key) for key in ("code", "facts", "type")},
+    }
 
 
 def _missing(doc_id: int) -> dict[str, Any]:

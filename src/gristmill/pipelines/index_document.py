@@ -1,16 +1,15 @@
 """Indexes one document: fetch, parse, split, embed what is new, and publish it as one version, or not at all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from gristmill.embed.ports import Embedder
 from gristmill.errors import GristmillError
 from gristmill.ids import content_hash
-from gristmill.index.model import ChunkPlace, Collection, Document, Origin, StagedChunk, VersionDraft
+from gristmill.index.model import ChunkPlace, Collection, Document, StagedChunk, VersionDraft
 from gristmill.index.ports import IndexStore
-from gristmill.index.recipe import is_untouched, recipe_hash
+from gristmill.index.recipe import fingerprint, is_untouched, recipe_hash
 from gristmill.kinds import DeleteIndex, IndexDocument
 from gristmill.pipelines.fetching import Fetcher
 from gristmill.steps.model import Fetched, Parsed, Piece
@@ -42,22 +41,29 @@ class DocumentIndexer:
         """Bring the index of one document up to date."""
         document = self._index.document(payload.doc_id)
         collection = self._index.collection(document.collection)
+        # Looked at before the bytes are read: a change during the read must not pass for the state that was read.
+        seen = fingerprint(document, collection)
         try:
             if not payload.force and is_untouched(document, collection):
                 return Completed(result=unchanged(document))
-            return self._index_changed(context, document, collection, force=payload.force)
+            return self._index_changed(context, document, collection, seen, force=payload.force)
         except GristmillError as error:
             if error.transient:
                 raise
-            stored = TaskError.of(error)
-            return Failed(error=stored, effect=lambda tx: self._index.fail(tx, document.id, asdict(stored)))
+            why = TaskError.of(error)
+            return Failed(error=why, effect=lambda tx: self._index.fail(tx, document.id, {**asdict(why), "seen": seen}))
 
     def _index_changed(
-        self, context: TaskContext, document: Document, collection: Collection, *, force: bool
+        self,
+        context: TaskContext,
+        document: Document,
+        collection: Collection,
+        seen: Mapping[str, Any] | None,
+        *,
+        force: bool,
     ) -> Outcome:
         context.progress("fetch", unit="chunks")
-        # Looked at before the bytes are read: a change during the read must not pass for the state that was read.
-        mtime_ns = _mtime_ns(document)
+        mtime_ns = seen.get("mtime_ns") if seen else None
         fetched = self._fetcher.document(document, into=context.temp_dir)
         recipe = recipe_hash(collection)
         version = document.version
@@ -179,12 +185,3 @@ def _draft(
 
 def _place(piece: Piece) -> ChunkPlace:
     return ChunkPlace(start=piece.start, end=piece.end, page=piece.page, headings=piece.headings, part=piece.part)
-
-
-def _mtime_ns(document: Document) -> int | None:
-    if document.origin is not Origin.PATH:
-        return None
-    try:
-        return Path(document.source).stat().st_mtime_ns
-    except OSError:
-        return None

@@ -21,6 +21,7 @@ from gristmill.tasks.model import (
     Lost,
     NewTask,
     Outcome,
+    Progress,
     Released,
     Retried,
     Task,
@@ -82,21 +83,19 @@ def add_tasks(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Ta
     known = _known(tx, new_tasks)
     answers: list[str] = []
     fresh: list[NewTask] = []
-    taken: dict[str, str] = {}
     for task in new_tasks:
         same_key = known.get(("key", task.idempotency_key)) if task.idempotency_key else None
         if same_key is not None and same_key.request_hash != task.request_hash:
             raise Conflict("idempotency_key_reused", key=task.idempotency_key, task_id=same_key.id)
         found = known.get(("id", task.id)) or same_key
-        if found is not None:
-            answers.append(found.id)
-        elif task.idempotency_key in taken:
-            answers.append(taken[task.idempotency_key])
-        else:
+        if found is None:
             fresh.append(task)
-            answers.append(task.id)
+            # A list may name the same task twice; what holds between two calls holds within one.
+            known["id", task.id] = task
             if task.idempotency_key:
-                taken[task.idempotency_key] = task.id
+                known["key", task.idempotency_key] = task
+            found = task
+        answers.append(found.id)
     if fresh:
         tx.execute(insert(tasks), [new_row(task, now) for task in fresh])
     added = {task.id for task in fresh}
@@ -145,9 +144,10 @@ def end_attempt(tx: Connection, task: Task, outcome: Outcome, now: int, items_ex
         answer = outcome.effect(tx)
         if answer is not None:
             values["result"] = {**values.get("result", {}), **answer}
-    rows = move(tx, transition.name, tasks.c.id == task.id, values, now, detail)
     if transition.name in {"completed", "waiting"} and isinstance(outcome, Completed | Waiting) and outcome.spawn:
+        # Before the task waits: a child that runs again is not yet among those its progress counts.
         _spawn(tx, outcome.spawn, now)
+    rows = move(tx, transition.name, tasks.c.id == task.id, values, now, detail)
     if transition.target.is_final:
         if transition.target is TaskState.CANCELLED:
             cancel_tasks(tx, TaskFilter(parent_id=task.id), now)
@@ -265,8 +265,15 @@ def retry_tasks(tx: Connection, where: TaskFilter, now: int) -> list[str]:
         "finished_at": None,
         "checkpoint": None,
         "error": None,
+        "result": None,
+        "item_count": 0,
+        "items_expire_at": None,
+        **progress_values(Progress()),
     }
     rows = move(tx, "retried", matches(where), values, now)
+    for start in range(0, len(rows), 500):
+        batch = [row.id for row in rows[start : start + 500]]
+        tx.execute(task_items.delete().where(task_items.c.task_id.in_(batch)))
     for row in rows:
         if row.parent_id is not None:
             counted = case((tasks.c.failed > 0, tasks.c.failed - 1), else_=0)

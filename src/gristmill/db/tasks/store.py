@@ -169,9 +169,10 @@ class SqlTaskStore:
             return [event_from(row) for row in tx.execute(statement)]
 
     def items(self, task_id: str, *, offset: int = 0, limit: int | None = None) -> list[Json]:
+        fresh = exists().where(tasks.c.id == task_id, tasks.c.items_expire_at > self._clock.now())
         statement = (
             select(task_items.c.body)
-            .where(task_items.c.task_id == task_id, task_items.c.position >= offset)
+            .where(task_items.c.task_id == task_id, task_items.c.position >= offset, fresh)
             .order_by(task_items.c.position)
             .limit(limit)
         )
@@ -199,8 +200,12 @@ class SqlTaskStore:
     def remove_worker(self, worker_id: str, outcome: Outcome) -> list[Task]:
         with self._database.write() as tx:
             tx.execute(delete(workers).where(workers.c.id == worker_id))
-            rows = list(tx.execute(select(tasks).where(tasks.c.worker_id == worker_id).with_for_update()))
-            return [self._end(tx, task_from(row), outcome) for row in rows]
+            held = select(tasks).where(tasks.c.worker_id == worker_id).order_by(tasks.c.number).limit(1)
+            ended: list[Task] = []
+            # One at a time: to end a cancelled task changes its children, which the same worker may hold.
+            while (row := tx.execute(held.with_for_update()).first()) is not None:
+                ended.append(self._end(tx, task_from(row), outcome))
+            return ended
 
     def held(self, worker_id: str, *, cancel_requested: bool = False) -> Sequence[Task]:
         statement = select(tasks).where(tasks.c.worker_id == worker_id)
