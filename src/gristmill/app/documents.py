@@ -38,13 +38,14 @@ class Documents:
         self._embedders = embedders
         self._settings = settings
 
-    def collection(self, name: str) -> Collection:
-        """The collection ``name``, created with the configured embedder if it is new."""
+    def collection(self, name: str, *, embedder: str | None = None) -> Collection:
+        """The collection ``name``, created with the configured or the named embedder if it is new."""
         _check_collection_name(name)
         known = {collection.name: collection for collection in self._index.collections()}
         if name in known:
             return known[name]
-        return self._index.ensure_collection(name, self._embedders.collection_settings(self._settings.index))
+        settings = self._embedders.collection_settings(self._settings.index, embedder=embedder)
+        return self._index.ensure_collection(name, settings)
 
     def register_upload(
         self, stream: BinaryIO, *, filename: str | None, collection: str, declared_type: str | None = None
@@ -179,14 +180,18 @@ def is_url(source: str) -> bool:
 
 
 def check_url(url: str) -> None:
-    """:class:`InvalidInput` (``url_invalid``) unless ``url`` is an http or https address with a host."""
+    """:class:`InvalidInput` unless ``url`` is an http or https address with a host; fetching it checks far more."""
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        valid = False
-    if not valid:
-        raise InvalidInput("url_invalid", field="url", value=url[:200])
+        raise InvalidInput("url_invalid", field="url", reason="not a URL") from None
+    if parts.scheme not in ("http", "https"):
+        raise InvalidInput("url_scheme_unsupported", field="url", scheme=parts.scheme or "none")
+    if not usable:
+        raise InvalidInput("url_invalid", field="url", reason="no usable host or port")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput("url_with_credentials", field="url", host=parts.hostname)
 
 
 def upload_name(filename: str | None) -> str:

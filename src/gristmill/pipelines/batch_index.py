@@ -72,12 +72,13 @@ class BatchIndexer:
             detail = _detail(child)
             if doc_id in names:
                 detail["name"] = names[doc_id].name
-                if child.error is not None:
+                recorded = names[doc_id].error
+                if child.error is not None and (recorded is None or recorded.get("code") != child.error.code):
                     failures[doc_id] = child.error
             details[str(doc_id)] = detail
 
         def record_failures(transaction: Any) -> None:
-            # Most are recorded by the document's own task; one whose process died or ran out of time had no chance to.
+            # The document's own task records what it can; one whose process died or ran out of time could not.
             for doc_id, error in failures.items():
                 stored = {"code": error.code, "facts": dict(error.facts), "type": error.type}
                 self._index.fail(transaction, doc_id, stored)

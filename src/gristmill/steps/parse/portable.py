@@ -20,6 +20,10 @@ _MARKS = re.compile(r"^( {0,3})(#{1,6}(?:\s|$)|\||`{3}|~{3})")
 _WIDE = re.compile("[\u1100-\u115f\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60]")
 _ENDS = (".", "!", "?", ":", ";", "\u3002", "\uff01", "\uff1f", "\uff1a", "\uff1b")
 _LIST_MARK = re.compile(r"\s*(?:[-*\u2022\u25e6\u25aa\u00b7]|\(?\d{1,3}[.)\u3001]|[a-z][.)])\s?")
+_NEVER_LAST = (".", ";", ",", "\uff1b", "\uff0c", "\u3001")
+_COMMA = re.compile("[,\uff0c\u3001]")
+_CLAUSES = 2
+_HEADING_WIDTH = 100
 _NARROW_PAGE = 40
 _HEADING_LINES = 3
 
@@ -29,7 +33,8 @@ def read_pdf(material: Material, limits: ParseLimits) -> Draft:
     found = extract(material, Format.PDF, timeout_seconds=limits.timeout_seconds)
     headings: dict[int, list[tuple[int, str]]] = {}
     for page, level, text in found.headings:
-        headings.setdefault(page, []).append((level, text))
+        if _may_be_heading(text):
+            headings.setdefault(page, []).append((level, text))
     sections = tuple(
         Section(text=_page_text(text, headings.get(number, [])), page=number)
         for number, text in enumerate(found.pages, start=1)
@@ -47,6 +52,13 @@ def read_pdf(material: Material, limits: ParseLimits) -> Draft:
         metadata={**found.facts(), "page_count": len(sections), "blank_pages": blank},
         notices=notices,
     )
+
+
+def _may_be_heading(text: str) -> bool:
+    # The library goes by the look of a line and takes many a line of Chinese body text for a heading.
+    text = text.strip()
+    sentence = "\u3002" in text or text.endswith(_NEVER_LAST)
+    return not sentence and len(_COMMA.findall(text)) < _CLAUSES and _width(text) <= _HEADING_WIDTH
 
 
 def _page_text(text: str, headings: Sequence[tuple[int, str]]) -> str:
