@@ -14,6 +14,8 @@ CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
+# Where it is set, every command would compile every library again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo test lint types imports check bench docs format lock clean
 
 help: ## List the commands

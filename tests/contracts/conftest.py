@@ -8,6 +8,9 @@ import pytest
 from gristmill.db.database import Database
 from gristmill.db.index import SqlIndexStore
 from tests.contracts.shelf import FixedClock, Shelf
+from tests.contracts.task_store import bench, task_clock, task_database, task_store
+
+__all__ = ["bench", "task_clock", "task_database", "task_store"]
 
 
 @pytest.fixture

@@ -194,6 +194,13 @@ class TestDocuments:
         assert shelf.texts(nearest) == ["apple"]
         assert len(nearest) == 1
 
+    def test_uploads_of_living_documents_are_known(self, shelf: Shelf) -> None:
+        shelf.document("/a", blob_id="aa")
+        gone = shelf.document("/b", blob_id="bb")
+        shelf.store.delete_documents([gone.id])
+
+        assert shelf.store.known_blobs(["aa", "bb", "cc"]) == {"aa"}
+
     def test_failure_is_kept_while_the_published_version_answers(self, shelf: Shelf) -> None:
         document = shelf.document("/a")
         shelf.index(document, ["apple"])
@@ -271,9 +278,13 @@ class TestVersions:
         shelf.stage(version_id, ["new apple"])
         before = shelf.collection
 
-        with pytest.raises(RuntimeError, match="crash"), shelf.database.write() as transaction:
-            shelf.store.publish(transaction, version_id, keep_versions=1)
-            raise RuntimeError("crash")
+        def publish_and_crash() -> None:
+            with shelf.database.write() as transaction:
+                shelf.store.publish(transaction, version_id, keep_versions=1)
+                raise RuntimeError("crash")
+
+        with pytest.raises(RuntimeError, match="crash"):
+            publish_and_crash()
 
         assert shelf.collection == before
         assert shelf.by_words("apple") == ["old apple"]

@@ -32,7 +32,12 @@ def common_options(function: F) -> F:
     for option in (
         click.option("--json", is_flag=True, expose_value=False, callback=_remember, help="Answer in JSON."),
         click.option(
-            "--config", metavar="FILE", type=_PATH, expose_value=False, callback=_remember, help="Settings file to read."
+            "--config",
+            metavar="FILE",
+            type=_PATH,
+            expose_value=False,
+            callback=_remember,
+            help="Settings file to read.",
         ),
         click.option(
             "--data",

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Invocation"]
 
 
+def _language_at_hand() -> str:
+    return "zh" if os.environ.get("GRISTMILL_LANGUAGE", "").strip().lower() == "zh" else "en"
+
+
 @dataclass(slots=True)
 class Invocation:
     """The common options, collected from before and after the verb."""
@@ -31,7 +35,7 @@ class Invocation:
     data: Path | None = None
     config: Path | None = None
     json: bool = False
-    language: str = "zh" if os.environ.get("GRISTMILL_LANGUAGE", "").strip().lower() == "zh" else "en"
+    language: str = field(default_factory=_language_at_hand)
     """From the environment until the settings are read: their own mistakes have to be told as well."""
 
     def settings(self, overrides: Mapping[str, Any] | None = None) -> "Settings":
@@ -89,11 +93,7 @@ class Invocation:
             click.echo(json.dumps(document, ensure_ascii=False))
             sys.stdout.flush()
 
-    def common_flags(self) -> list[str]:
+    def flags(self, data: Path) -> list[str]:
         """The options another process of ours needs to see the same Gristmill."""
-        flags: list[str] = []
-        if self.data is not None:
-            flags += ["--data", str(self.data.expanduser().absolute())]
-        if self.config is not None:
-            flags += ["--config", str(self.config.expanduser().absolute())]
-        return flags
+        config = [] if self.config is None else ["--config", str(self.config.expanduser().absolute())]
+        return ["--data", str(data), *config]

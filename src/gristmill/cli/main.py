@@ -6,7 +6,7 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -16,7 +16,7 @@ from gristmill.cli.invocation import Invocation
 from gristmill.cli.verbs import VERBS
 from gristmill.errors import GristmillError, InvalidInput, Unavailable
 
-__all__ = ["main", "program"]
+__all__ = ["main"]
 
 _EXAMPLES = """\b
 Examples:
@@ -25,42 +25,48 @@ Examples:
   gristmill up"""
 
 
-@click.group(cls=VerbGroup, verbs=VERBS, epilog=_EXAMPLES, no_args_is_help=True)
+class _Program(VerbGroup):
+    """The whole command line: calling it runs it and ends this process."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Run with the arguments of this process, unless others are given, and exit as it went."""
+        sys.exit(_run(self, *args, **options))
+
+
+@click.group(cls=_Program, verbs=VERBS, epilog=_EXAMPLES, no_args_is_help=True)
 @click.version_option(__version__, prog_name="gristmill", message="%(prog)s %(version)s")
 @common_options
-def program() -> None:
+def main() -> None:
     """Index documents in the background, and search them."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the code that says how it went."""
+def _run(program: click.Command, args: list[str] | None = None, **options: Any) -> int:
     invocation = Invocation()
+    color = False if os.environ.get("NO_COLOR") else None
     try:
         code = program.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="gristmill",
-            standalone_mode=False,
-            obj=invocation,
-            color=False if os.environ.get("NO_COLOR") else None,
+            args=args, prog_name="gristmill", standalone_mode=False, obj=invocation, color=color, **options
         )
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
+        # What is wrong may have been found before the option was.
+        invocation.json = invocation.json or "--json" in (sys.argv if args is None else args)
         _report(invocation, {"type": "UsageError", "code": "usage", "message": error.format_message()})
-        code = error.exit_code
+        return error.exit_code
     except GristmillError as error:
         message = error.message(invocation.language)
-        click.echo(f"{click.style('error:', fg='red')} {message}", err=True)
+        click.echo(f"{click.style('error:', fg='red')} {message}", err=True, color=color)
         _report(invocation, {"type": type(error).__name__, "code": error.code, "message": message})
-        code = _code_for(error)
+        return _code_for(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo(err=True)
-        code = 130
+        return 130
     except BrokenPipeError:
         # Whoever read our output has seen enough; the flush at exit must not complain about it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        return 1
+    return code if isinstance(code, int) else 0
 
 
 def _report(invocation: Invocation, error: dict[str, str]) -> None:

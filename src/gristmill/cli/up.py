@@ -3,12 +3,11 @@
 import socket
 import sys
 import time
-from pathlib import Path
 
 import click
 
 from gristmill.cli.command import command
-from gristmill.cli.guard import check_open_to_network
+from gristmill.cli.guard import check_open_to_network, make_data_directory
 from gristmill.cli.instance import Instance, ask, reachable_url
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.processes import Background, alone, stop_all, tail
@@ -31,9 +30,7 @@ _LOOK_SECONDS = 0.02
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Slots of the worker; by default one per CPU core.")
 @click.option("--queues", metavar="A,B", help="Queues the worker listens to.")
-def up(
-    invocation: Invocation, host: str | None, port: int | None, concurrency: int | None, queues: str | None
-) -> int:
+def up(invocation: Invocation, host: str | None, port: int | None, concurrency: int | None, queues: str | None) -> int:
     """Start the API and a worker in the background.
 
     Returns when the API answers. What is running already is left alone; what has died is started again.
@@ -43,18 +40,19 @@ def up(
     )
     check_open_to_network(invocation, settings)
     data = settings.data.expanduser().resolve()
-    _make(data)
+    make_data_directory(data)
     instance = Instance(data)
     with alone(instance.run):
         known = instance.url
         missing = [process for process in instance.processes if process.pid() is None]
         if not missing:
             raise Conflict("already_up", url=known or "", pid=instance.api.pid() or 0)
-        address = settings.api.host, settings.api.port
-        url = known if known and instance.api not in missing else reachable_url(address[0], _free_port(*address))
-        flags = [*invocation.common_flags(), "--data", str(data)]
-        # The port is passed on as it was found: what 0 means is decided once.
-        serve = ["serve", "--host", address[0], "--port", url.rsplit(":", 1)[1]]
+        host, port = settings.api.host, settings.api.port
+        if instance.api in missing:
+            port, known = _free_port(host, port), None
+        url = known or reachable_url(host, port)
+        flags = invocation.flags(data)
+        serve = ["serve", "--host", host, "--port", str(port)]
         work = ["worker"]
         work += ["--concurrency", str(concurrency)] if concurrency else []
         work += ["--queues", queues] if queues else []
@@ -73,13 +71,6 @@ def up(
             raise
         _tell(invocation, instance, url, [process.name for process, _ in started])
     return 0
-
-
-def _make(data: Path) -> None:
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise Unavailable("data_unusable", data=str(data), reason=error.strerror or str(error)) from error
 
 
 def _free_port(host: str, port: int) -> int:

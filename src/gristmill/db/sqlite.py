@@ -21,6 +21,9 @@ SAFE_VERSION = (3, 51, 3)
 checkpoint at the same moment could corrupt the database."""
 
 
+_UNUSABLE = ("disk i/o error", "unable to open", "readonly", "not a database", "malformed")
+
+
 def sqlite_module() -> ModuleType:
     """The standard library's ``sqlite3`` if its SQLite is safe, else the one that ``pysqlite3`` carries.
 
@@ -81,6 +84,6 @@ def translate_sqlite(error: DBAPIError) -> GristmillError | None:
         return Unavailable("database_busy")
     if "full" in text:
         return LimitExceeded("disk_full")
-    if "disk i/o error" in text or "unable to open" in text or "readonly" in text:
+    if any(sign in text for sign in _UNUSABLE):
         return Unavailable("database_unusable", reason=str(error.orig))
     return None

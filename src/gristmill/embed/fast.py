@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from gristmill.embed.local import Model
 from gristmill.embed.ports import EmbedderInfo, Vectors
 
@@ -22,6 +20,8 @@ INFO = EmbedderInfo(
 
 def load() -> Model:
     """Load the table from inside the package (half a second, 80 MB); nothing is downloaded."""
+    import numpy as np
+
     # Its tokenizer otherwise starts a thread per core, which the worker's siblings already use.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with _untouched_root_logger():

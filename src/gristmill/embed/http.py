@@ -11,7 +11,6 @@ from threading import Lock
 from typing import Any
 
 import httpx
-import numpy as np
 
 from gristmill.embed.ports import Vectors
 from gristmill.embed.prepare import prepared, unit
@@ -67,6 +66,8 @@ class HttpEmbedder:
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """One unit row for each text, ``batch_size`` texts per call."""
+        import numpy as np
+
         size = self._settings.batch_size
         readable = [prepared(text, self.max_chars) for text in texts]
         batches = [self._call(readable[start : start + size]) for start in range(0, len(readable), size)]
@@ -132,6 +133,8 @@ class HttpEmbedder:
 
 def _rows(answer: Any, count: int) -> Vectors:
     """The vectors in the order of the request; raises for anything but ``count`` of equal length."""
+    import numpy as np
+
     by_index = {int(item.get("index", place)): item["embedding"] for place, item in enumerate(answer["data"])}
     rows = np.array([by_index[index] for index in range(count)], dtype=np.float32)
     if rows.ndim != 2 or rows.shape[1] == 0 or len(answer["data"]) != count:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-import numpy as np
-
 from gristmill.embed.ports import EmbedderInfo, Vectors
 from gristmill.embed.prepare import prepared, unit
 
@@ -62,6 +60,8 @@ class LocalEmbedder:
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """One unit row for each text."""
+        import numpy as np
+
         rows = np.empty((len(texts), self._dimension), dtype=np.float32)
         for start in range(0, len(texts), _TURN):
             rows[start : start + _TURN] = self._embed(texts[start : start + _TURN], query=False)

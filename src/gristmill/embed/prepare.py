@@ -2,8 +2,6 @@
 
 import re
 
-import numpy as np
-
 from gristmill.embed.ports import Vectors
 from gristmill.errors import StepFailed
 
@@ -23,6 +21,8 @@ def prepared(text: str, max_chars: int) -> str:
 
 def unit(vectors: Vectors, model_id: str) -> Vectors:
     """``vectors`` scaled to length 1; a vector without direction is the model's fault and a :class:`StepFailed`."""
+    import numpy as np
+
     rows = np.ascontiguousarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not (np.isfinite(lengths).all() and (lengths > 0).all()):

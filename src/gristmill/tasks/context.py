@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gristmill.clock import Clock
+from gristmill.errors import Unavailable
 from gristmill.tasks.model import Progress, Task, TaskFilter
 from gristmill.tasks.ports import TaskStore
 
@@ -85,9 +86,16 @@ class RunContext:
             due = now - self._written_at >= _MERGE_SECONDS
             if due:
                 self._written_at = now
-        if due and not self._store.progress(self._task.id, self._task.lease, self._latest):
+        if due and not self._write():
             raise LeaseLost
         self.check()
+
+    def _write(self) -> bool:
+        try:
+            return self._store.progress(self._task.id, self._task.lease, self._latest)
+        except Unavailable:
+            # The work matters more than the word about it; the next report carries more anyway.
+            return True
 
     def check(self) -> None:
         stop = self._requested_stop()

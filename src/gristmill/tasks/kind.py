@@ -1,6 +1,7 @@
 """What a task kind is, and how a stored payload becomes the value its handler works on."""
 
 import dataclasses
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,7 +56,8 @@ def _fits(value: object, hint: Any) -> bool:
         (item,) = get_args(hint)
         return isinstance(value, list) and all(_fits(entry, item) for entry in value)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        # JSON has no form for infinity and NaN, although Python's reader accepts them, and no bound for integers.
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)

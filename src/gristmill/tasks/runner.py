@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gristmill.clock import Clock
-from gristmill.errors import Conflict, GristmillError, Unavailable
+from gristmill.errors import Conflict, GristmillError
 from gristmill.logs import get_log
 from gristmill.tasks.context import (
     CancelRequested,
@@ -49,12 +49,14 @@ class Runner:
         clock: Clock,
         *,
         random_source: random.Random | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._kinds = kinds
         self._handlers = handlers
         self._clock = clock
         self._random = random_source
+        self._sleep = sleep
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -123,16 +125,16 @@ class Runner:
             except Conflict as conflict:
                 # The effect met a newer state of the index than the one it was prepared for: prepare it again.
                 outcome = Retried(error=TaskError.of(conflict), delay_seconds=_CONFLICT_DELAY_SECONDS)
-            except Unavailable:
-                # The work is done; waiting for the database beats doing it again. The hard limit bounds this.
-                time.sleep(pause)
-                pause = min(2 * pause, _SLOWEST_FINISH_SECONDS)
-            except GristmillError as error:
-                outcome = self._classify(task, error)
             except Exception as error:
-                if isinstance(outcome, Retried):
+                if isinstance(error, GristmillError) and (error.transient or error.code == "disk_full"):
+                    # The work is done; waiting for the database beats doing it again. The hard limit bounds this.
+                    self._sleep(pause)
+                    pause = min(2 * pause, _SLOWEST_FINISH_SECONDS)
+                elif isinstance(outcome, Retried) or (isinstance(outcome, Failed) and outcome.effect is None):
+                    # Nothing simpler is left to write: let the process end, which is noticed and counted.
                     raise
-                outcome = self._classify(task, error)
+                else:
+                    outcome = self._classify(task, error)
 
 
 def _with_progress(outcome: Outcome, context: RunContext) -> Outcome:

@@ -138,7 +138,11 @@ class TaskService:
         """Ask matching tasks and their descendants to stop; how many that changed."""
         changed = self._store.request_cancel(where)
         if changed:
-            self._engine.revoke(where.ids)
+            # The request is durable by now; the engine only makes it heard sooner.
+            try:
+                self._engine.revoke(where.ids)
+            except GristmillError as error:
+                _log.warning("engine.revoke_failed", engine=self._engine.name, error=str(error))
         return changed
 
     def cancel_one(self, task_id: str) -> Task:

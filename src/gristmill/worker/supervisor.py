@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -24,16 +25,20 @@ from gristmill.errors import GristmillError
 from gristmill.ids import new_id
 from gristmill.logs import get_log
 from gristmill.settings import dump_settings
-from gristmill.tasks.model import Cancelled, Failed, Lost, Outcome, Released, TaskError, Worker
+from gristmill.tasks.model import Cancelled, Failed, Lost, Outcome, Released, Task, TaskError, Worker
 from gristmill.worker.channel import Channel
 
 __all__ = ["Supervisor"]
 
 _log = get_log(__name__)
 
+_SLOT_COMMAND = (sys.executable, "-m", "gristmill.worker.slot")
+"""Starts a slot when the number of its socket is added."""
+
 _TICK_SECONDS = 0.5
 _HARD_STOP_SECONDS = 3.0
 _LAST_WORDS_SECONDS = 0.5
+_LISTENS_WITHIN_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 """A slot that dies before it is ready is started again ever more slowly."""
 
@@ -48,6 +53,23 @@ class _Running:
     """When to kill a task that was asked to stop."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What to say of the attempt that a dead slot held."""
+
+    outcome: Outcome
+    running: _Running | None = None
+    """The attempt that is meant; without it, any."""
+
+    def on(self, task: Task) -> Outcome:
+        """The outcome of ``task``, which the slot held when it died."""
+        running = self.running
+        if running is None or (running.task_id, running.lease) == (task.id, task.lease):
+            return self.outcome
+        # The slot had gone on to its next task before the kill for the one before it struck.
+        return Released(reason="its process was stopped for another task")
+
+
 @dataclass(slots=True)
 class _Slot:
     index: int
@@ -55,7 +77,7 @@ class _Slot:
     channel: Channel
     ready: bool = False
     running: _Running | None = None
-    verdict: Outcome | None = None
+    verdict: _Verdict | None = None
     """Why we killed it, if we did."""
     usage: psutil.Process | None = field(default=None)
 
@@ -63,14 +85,15 @@ class _Slot:
 class Supervisor:
     """One worker process with ``count`` slots."""
 
-    def __init__(self, app: Gristmill, *, count: int) -> None:
+    def __init__(self, app: Gristmill, *, count: int, slot_command: Sequence[str] = _SLOT_COMMAND) -> None:
         self._app = app
         self._count = count
+        self._slot_command = slot_command
         self._worker_id = ""
         self._slots: dict[int, _Slot] = {}
         self._restart_at: dict[int, float] = {}
         self._failed_starts: dict[int, int] = {}
-        self._unended: dict[int, Outcome] = {}
+        self._unended: dict[int, _Verdict] = {}
         """Slots that died, with the outcome that what they held still has to be ended with."""
         self._selector = selectors.DefaultSelector()
         self._stopping_since: float | None = None
@@ -138,7 +161,7 @@ class Supervisor:
             if key.data == "bell":
                 listener.clear()
                 for slot in self._slots.values():
-                    if slot.running is None:
+                    if slot.ready and slot.running is None:
                         slot.channel.send(order="wake")
             elif key.data == "signal":
                 wake_out.recv(4096)
@@ -163,8 +186,10 @@ class Supervisor:
 
     def _start(self, index: int) -> None:
         ours, theirs = socket.socketpair()
+        # One that does not read for so long has stopped; waiting for it would stop the heartbeat as well.
+        ours.settimeout(_LISTENS_WITHIN_SECONDS)
         process = subprocess.Popen(
-            [sys.executable, "-m", "gristmill.worker.slot", str(theirs.fileno())],
+            [*self._slot_command, str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -206,7 +231,7 @@ class Supervisor:
         self._failed_starts[slot.index] = 0 if slot.ready else self._failed_starts.get(slot.index, 0) + 1
         pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** self._failed_starts[slot.index] - 1)
         self._restart_at[slot.index] = time.monotonic() + pause
-        self._unended[slot.index] = slot.verdict or Lost(reason=_status_text(status))
+        self._unended[slot.index] = slot.verdict or _Verdict(Lost(reason=_status_text(status)))
         _log.info("slot.ended", slot=slot.index, status=_status_text(status))
 
     def _end_what_died(self) -> None:
@@ -215,16 +240,14 @@ class Supervisor:
             return
         for task in self._app.store.held(self._worker_id):
             if task.slot in self._unended:
-                self._app.store.finish(task.id, task.lease, self._unended[task.slot])
+                self._app.store.finish(task.id, task.lease, self._unended[task.slot].on(task))
                 shutil.rmtree(self._app.paths.temp / f"{task.id}-{task.lease}", ignore_errors=True)
                 self._app.bell.ring()
         self._unended.clear()
 
-    def _kill(self, slot: _Slot, verdict: Outcome) -> None:
-        slot.verdict = verdict
+    def _kill(self, slot: _Slot, verdict: Outcome, running: _Running | None = None) -> None:
+        slot.verdict = _Verdict(verdict, running)
         self._signal_group(slot)
-        while not slot.channel.closed:
-            slot.channel.receive()
         self._bury(slot)
 
     @staticmethod
@@ -261,13 +284,15 @@ class Supervisor:
         now = time.monotonic()
         for slot in list(self._slots.values()):
             running = slot.running
-            if running is not None and running.kill_at is not None and now >= running.kill_at:
-                self._kill(slot, Cancelled())
+            if slot.channel.closed:
+                self._kill(slot, Lost(reason="stopped listening"))
+            elif running is not None and running.kill_at is not None and now >= running.kill_at:
+                self._kill(slot, Cancelled(), running)
             elif running is not None and now >= running.hard_at:
                 facts = {"seconds": running.hard_limit_seconds}
-                self._kill(slot, Failed(error=TaskError(code="hard_limit_exceeded", facts=facts)))
+                self._kill(slot, Failed(error=TaskError(code="hard_limit_exceeded", facts=facts)), running)
             elif running is not None and self._memory_mb(slot) > self._app.settings.workers.memory_limit_mb:
-                self._kill(slot, Failed(error=TaskError(code="memory_exhausted")))
+                self._kill(slot, Failed(error=TaskError(code="memory_exhausted")), running)
 
     @staticmethod
     def _memory_mb(slot: _Slot) -> float:
@@ -285,7 +310,7 @@ class Supervisor:
         grace = self._app.settings.workers.drain_seconds
         order = "release" if waited > grace else "drain"
         for slot in list(self._slots.values()):
-            if waited > grace + _HARD_STOP_SECONDS:
+            if waited > grace + _HARD_STOP_SECONDS or not slot.ready:
                 self._kill(slot, Released(reason="worker shut down"))
             elif slot.running is None or order == "release" or waited < 2 * _TICK_SECONDS:
                 slot.channel.send(order=order)

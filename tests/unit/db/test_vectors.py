@@ -44,7 +44,7 @@ def test_module_does_not_import_numpy_until_it_is_needed() -> None:
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
-    finished = subprocess.run([sys.executable, "-c", code], check=False, env=environment)  # noqa: S603 - our own code
+    finished = subprocess.run([sys.executable, "-c", code], check=False, env=environment)
 
     assert finished.returncode == 0
 
@@ -99,7 +99,7 @@ def test_rows_of_replaced_versions_are_given_back(shelf: Shelf) -> None:
         shelf.publish(version_id)
         assert len(nearest(index, shelf.collection, "query", limit=9999)) == 1500
 
-    matrix = index._matrices[shelf.collection.id].snapshot  # noqa: SLF001 - memory has no public face
+    matrix = index._matrices[shelf.collection.id].snapshot
     assert matrix is not None
     assert matrix.count <= 3000
 
@@ -129,14 +129,14 @@ def test_search_without_a_change_loads_nothing(shelf: Shelf) -> None:
     index = VectorIndex(shelf.database)
     shelf.index(shelf.document("/a"), ["one"])
     nearest(index, shelf.collection, "one")
-    before = index._matrices[shelf.collection.id].snapshot  # noqa: SLF001 - what must not be made anew
+    before = index._matrices[shelf.collection.id].snapshot
 
     shelf.document("/registered only")
     nearest(index, shelf.collection, "one")
     shelf.index(shelf.document("/b"), ["two"])
     nearest(index, shelf.collection, "one")
 
-    after = index._matrices[shelf.collection.id].snapshot  # noqa: SLF001 - see above
+    after = index._matrices[shelf.collection.id].snapshot
     assert before is not None
     assert after is not None
     assert after.vectors is before.vectors
@@ -182,4 +182,4 @@ def test_deleted_collection_has_no_vectors_and_takes_no_memory(shelf: Shelf) -> 
     shelf.store.delete_collection(shelf.name)
 
     assert nearest(index, collection, "one") == []
-    assert index._matrices == {}  # noqa: SLF001 - memory has no public face
+    assert index._matrices == {}

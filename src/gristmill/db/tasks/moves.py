@@ -98,9 +98,8 @@ def add_tasks(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Ta
         answers.append(found.id)
     if fresh:
         tx.execute(insert(tasks), [new_row(task, now) for task in fresh])
-    added = {task.id for task in fresh}
     rows = {row.id: row for row in _rows_by_id(tx, answers)}
-    record(tx, [rows[task_id] for task_id in answers if task_id in added], "submitted", now)
+    record(tx, [rows[task.id] for task in fresh], "submitted", now)
     return [task_from(rows[task_id]) for task_id in answers]
 
 
@@ -153,7 +152,7 @@ def end_attempt(tx: Connection, task: Task, outcome: Outcome, now: int, items_ex
             cancel_tasks(tx, TaskFilter(parent_id=task.id), now)
         _advance_parent(tx, task, transition.target, now)
     elif transition.name == "waiting":
-        _resume_if_ready(tx, task.id, now)
+        rows = _resume_if_ready(tx, task.id, now) or rows
     return task_from(rows[0])
 
 
@@ -217,12 +216,12 @@ def _advance_parent(tx: Connection, task: Task, state: TaskState, now: int) -> N
     _resume_if_ready(tx, task.parent_id, now)
 
 
-def _resume_if_ready(tx: Connection, parent_id: str, now: int) -> None:
+def _resume_if_ready(tx: Connection, parent_id: str, now: int) -> list[Any]:
     child = tasks.alias("child")
     is_open = literal_column("child.state IN ('pending', 'processing')", Boolean)
     open_child = exists().select_from(child).where(child.c.parent_id == parent_id, is_open)
     values = {**_FRESH_TRY, "ready_at": now, "scheduled_at": None, "attempt": tasks.c.attempt - 1}
-    move(tx, "resumed", (tasks.c.id == parent_id) & tasks.c.waiting & ~open_child, values, now)
+    return move(tx, "resumed", (tasks.c.id == parent_id) & tasks.c.waiting & ~open_child, values, now)
 
 
 def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:

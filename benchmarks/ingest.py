@@ -1,0 +1,180 @@
+"""Indexing a mixed corpus with the default embedder, beside its steps alone in plain loops on all cores."""
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.corpus import long_document, write_corpus
+from benchmarks.support import Cell, Options, Table, fresh, spread, working
+from gristmill.app import Gristmill
+from gristmill.ids import content_hash
+from gristmill.settings import Settings
+from gristmill.tasks.model import TaskState
+from gristmill.worker.foreground import cores
+
+if TYPE_CHECKING:
+    from gristmill.embed.ports import Embedder
+
+__all__ = ["run"]
+
+_LONGEST_SECONDS = 1800.0
+_LONG_CHARS = 1_000_000
+_WARM_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pass:
+    """One pass over the corpus."""
+
+    seconds: float
+    completed: int
+    failed: int
+    chunks: int
+    embedded: int
+
+
+def run(options: Options) -> Iterator[Table]:
+    """The corpus twice, and one edit of a long document."""
+    rounds = options.pick(3, 1)
+    with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as folder:
+        files = write_corpus(Path(folder), options.files)
+        plain = [_plain(files) for _ in range(rounds)]
+        with fresh() as app, working(app, slots=cores()):
+            _index(app, "warm", files[: 4 * cores()])
+            first = [_index(app, f"corpus{number}", files) for number in range(rounds)]
+            again = [_index(app, f"corpus{number}", files) for number in range(rounds)]
+            edit = _edit(app, Path(folder), options.pick(_LONG_CHARS, _LONG_CHARS // 5))
+    yield _throughput(files, plain, first, again)
+    yield edit
+
+
+def _throughput(files: Sequence[Path], plain: list[tuple[float, int]], first: list[_Pass], again: list[_Pass]) -> Table:
+    count, text_mb = len(files), plain[0][1] / 1e6
+    chunks = first[0].embedded
+
+    def row(name: str, seconds: list[float]) -> tuple[Cell, ...]:
+        low, median, high = spread(seconds)
+        return (name, low, median, high, count / median, text_mb / median, chunks / median, median / limit)
+
+    limit = spread([seconds for seconds, _ in plain])[1]
+    return Table(
+        title=f"Indexing {count} documents",
+        head=("", "min s", "median s", "max s", "documents/s", "MB of text/s", "chunks/s", "of the limit's time"),
+        rows=[
+            row("Gristmill", [one.seconds for one in first]),
+            row("limit: parse, split, embed in plain loops", [seconds for seconds, _ in plain]),
+            ("again, nothing changed", *spread([one.seconds for one in again]), *_again(count, first, again)),
+        ],
+        note=(
+            f"{text_mb:.2f} MB of text in {first[0].chunks} chunks, {chunks} of them different; "
+            f"{first[0].completed} documents indexed and {first[0].failed} refused (the sample library has damaged "
+            f"ones). Default embedder, {cores()} slots; the limit is {cores()} processes that read files from one "
+            "list and write nothing."
+        ),
+    )
+
+
+def _again(count: int, first: list[_Pass], again: list[_Pass]) -> tuple[Cell, ...]:
+    median = spread([one.seconds for one in again])[1]
+    share = median / spread([one.seconds for one in first])[1]
+    return count / median, None, None, f"{share:.1%} of the first time"
+
+
+def _index(app: Gristmill, collection: str, files: Sequence[Path]) -> _Pass:
+    start = app.clock.now()
+    documents = app.documents.register_local([(str(file), str(file.parent)) for file in files], collection=collection)
+    task = app.documents.index([document.id for document in documents])
+    ended = app.tasks.wait(task.id, timeout_seconds=_LONGEST_SECONDS)
+    if ended.state is not TaskState.COMPLETED or ended.finished_at is None:
+        raise RuntimeError(f"indexing ended as {ended.state}: {ended.error}")
+    details = app.tasks.items(task.id)
+    return _Pass(
+        seconds=(ended.finished_at - start) / 1_000_000,
+        completed=sum(detail["status"] == "completed" for detail in details),
+        failed=sum(detail["status"] == "failed" for detail in details),
+        chunks=sum(detail.get("chunks", 0) for detail in details),
+        embedded=sum(detail.get("embedded", 0) for detail in details),
+    )
+
+
+def _edit(app: Gristmill, folder: Path, size: int) -> Table:
+    """One paragraph put before all others."""
+    file = folder / "long.md"
+    text = long_document(size)
+    file.write_text(text, "utf-8")
+    whole = _index(app, "long", [file])
+    file.write_text("# News\n\nThe upper weir was repaired in April, and the wheel turns again.\n\n" + text, "utf-8")
+    edited = _index(app, "long", [file])
+    return Table(
+        title=f"A paragraph inserted at the top of a document of {len(text) / 1e6:.1f} million characters",
+        head=("", "s", "chunks", "embedded", "embedded, of all", "time, of the first"),
+        rows=[
+            ("first time", whole.seconds, whole.chunks, whole.embedded, 1.0, 1.0),
+            (
+                "after the edit",
+                edited.seconds,
+                edited.chunks,
+                edited.embedded,
+                f"{edited.embedded / edited.chunks:.2%}",
+                f"{edited.seconds / whole.seconds:.1%}",
+            ),
+        ],
+    )
+
+
+def _plain(files: Sequence[Path]) -> tuple[float, int]:
+    """Seconds for the steps alone, and the bytes of text they saw."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores(), mp_context=context) as pool:
+        # Each process has to hold one of these, so that all are up and have their model.
+        list(pool.map(_warm, range(cores())))
+        start = time.perf_counter()
+        sizes = list(pool.map(_steps, map(str, files)))
+        return time.perf_counter() - start, sum(sizes)
+
+
+@cache
+def _embedder() -> "Embedder":
+    from gristmill.embed.registry import open_embedder
+    from gristmill.embed.settings import EmbedSettings
+
+    return open_embedder("multilingual", EmbedSettings())
+
+
+@cache
+def _seen() -> set[str]:
+    return set()
+
+
+def _warm(_number: int) -> None:
+    _embedder().embed_query("warm")
+    time.sleep(_WARM_SECONDS)
+
+
+def _steps(name: str) -> int:
+    """Parse, split and embed one file, each text once; the size of its text."""
+    from gristmill.errors import GristmillError
+    from gristmill.steps.model import Fetched
+    from gristmill.steps.parse import ParseLimits, parse
+    from gristmill.steps.split import split
+
+    path = Path(name)
+    index = Settings().index
+    fetched = Fetched(path=path, name=path.name, size=path.stat().st_size, content_hash="")
+    try:
+        parsed = parse(fetched, limits=ParseLimits())
+    except GristmillError:
+        return 0
+    pieces = split(parsed, chunk_size=index.chunk_size, chunk_overlap=index.chunk_overlap)
+    texts = {content_hash(text): text for piece in pieces for text in ["\n".join((*piece.headings, piece.text))]}
+    fresh_texts: Any = [text for key, text in texts.items() if key not in _seen()]
+    _seen().update(texts)
+    if fresh_texts:
+        _embedder().embed_documents(fresh_texts)
+    return len(parsed.text.encode())

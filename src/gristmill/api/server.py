@@ -1,0 +1,111 @@
+"""Serves the API with uvicorn: checks that it may listen where it is told to, then listens until it is stopped."""
+
+import signal
+import socket
+import tempfile
+from types import FrameType
+
+import uvicorn
+
+from gristmill.api.app import create_app
+from gristmill.api.auth import is_loopback
+from gristmill.app import Gristmill, open_gristmill
+from gristmill.errors import Conflict, InvalidInput
+from gristmill.logs import configure_logs, get_log
+from gristmill.settings import Settings
+
+__all__ = ["Server", "run_api"]
+
+_log = get_log(__name__)
+
+_DRAIN_SECONDS = 10
+_KEEP_ALIVE_SECONDS = 75
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server with our settings, on a socket that is bound already."""
+
+    def __init__(self, app: Gristmill) -> None:
+        _check_listener(app)
+        super().__init__(
+            uvicorn.Config(
+                create_app(app),
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # The address of a peer decides what it may do; a header must not change it.
+                proxy_headers=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+            )
+        )
+        self._api = app.settings.api
+        self.socket = _bound(self._api.host, self._api.port)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, also when it was left to the system to choose one."""
+        port: int = self.socket.getsockname()[1]
+        return port
+
+    def serve_until_stopped(self) -> None:
+        """Answer requests until SIGTERM, SIGINT or :attr:`should_exit`."""
+        _log.info("api.listening", host=self._api.host, port=self.port)
+        try:
+            self.run(sockets=[self.socket])
+        finally:
+            self.socket.close()
+            _log.info("api.stopped")
+
+
+def run_api(settings: Settings) -> None:
+    """Serve as ``settings`` say, until this process is told to stop.
+
+    :class:`InvalidInput` (``host_needs_key``) for an address beyond this machine while there is no key, and
+    :class:`Conflict` (``port_taken``).
+    """
+    configure_logs(settings.log.level, settings.log.format)
+    app = open_gristmill(settings)
+    # Large uploads are held in a file until they are stored: on the disk that has room for them, not in memory.
+    tempfile.tempdir = str(app.paths.temp)
+    # The server sends itself the signal again once it has stopped; by then it means nothing any more.
+    signal.signal(signal.SIGTERM, _ignore)
+    signal.signal(signal.SIGINT, _ignore)
+    try:
+        Server(app).serve_until_stopped()
+    finally:
+        app.close()
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Stands where the default would end the process before its connections are closed."""
+
+
+def _check_listener(app: Gristmill) -> None:
+    host = app.settings.api.host
+    if not is_loopback(host) and not app.keys.any_valid():
+        raise InvalidInput("host_needs_key", field="api.host", value=host)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Conflict("port_taken", host=host, port=port, reason=reason) from error
+    return listener

@@ -1,0 +1,182 @@
+"""Parents that wait for children, and what becomes of them when children end, fail or run again."""
+
+import pytest
+
+from gristmill.tasks.model import (
+    Cancelled,
+    Completed,
+    Failed,
+    Lost,
+    Outcome,
+    Progress,
+    Released,
+    Retried,
+    Task,
+    TaskState,
+    Waiting,
+)
+from tests.support.tasks import ERROR, Bench, new_task
+
+
+def _end_child(bench: Bench, child: Task, outcome: Outcome) -> Task:
+    return bench.end(bench.take(child.id), outcome)
+
+
+def test_waiting_task_is_held_by_nobody_and_claimed_by_nobody(bench: Bench) -> None:
+    parent, (child,) = bench.waiting(1)
+
+    assert (parent.state, parent.worker_id) == (TaskState.PROCESSING, None)
+    assert bench.claim(ids=[parent.id]) == []
+    assert bench.store.progress(parent.id, parent.lease, Progress(done=9)) is False
+    assert bench.store.finish(parent.id, parent.lease, Completed()) is None
+    assert child.state is TaskState.PENDING
+
+
+def test_waiting_task_resumes_with_its_checkpoint_when_the_last_child_ended(bench: Bench) -> None:
+    parent = bench.started()
+    spawn = [new_task(parent_id=parent.id) for _ in range(3)]
+    bench.end(parent, Waiting(spawn=spawn, checkpoint={"settled": {"1": "x"}}, progress=Progress(total=3)))
+    children = bench.store.get_many([child.id for child in spawn])
+
+    outcomes: list[Outcome] = [Completed(), Failed(error=ERROR), Cancelled()]
+
+    seen = []
+    for child, outcome in zip(children, outcomes, strict=True):
+        _end_child(bench, child, outcome)
+        seen.append((bench.get(parent).state, bench.get(parent).progress.done, bench.get(parent).progress.failed))
+
+    assert seen == [(TaskState.PROCESSING, 1, 0), (TaskState.PROCESSING, 1, 1), (TaskState.PENDING, 1, 2)]
+    resumed = bench.take(parent.id)
+    assert resumed.checkpoint == {"settled": {"1": "x"}}
+    assert (resumed.attempt, resumed.lease) == (1, 2)
+    assert resumed.progress.processed == 3
+    assert bench.history(parent) == ["submitted", "claimed", "waiting", "resumed", "claimed"]
+
+
+@pytest.mark.parametrize(
+    "outcome", [Retried(error=ERROR, delay_seconds=9), Lost(reason="x"), Released(reason="x"), Waiting(spawn=[])]
+)
+def test_waiting_task_goes_on_waiting_when_a_child_has_not_ended(bench: Bench, outcome: Outcome) -> None:
+    parent, (child,) = bench.waiting(1)
+
+    _end_child(bench, child, outcome)
+
+    assert bench.get(parent).state is TaskState.PROCESSING
+    assert bench.get(parent).progress.processed == 0
+
+
+def test_waiting_task_resumes_when_its_last_child_is_cancelled_before_it_ran(bench: Bench) -> None:
+    parent, (child,) = bench.waiting(1)
+
+    bench.cancel(child.id)
+
+    assert bench.get(parent).state is TaskState.PENDING
+    assert bench.get(parent).progress.failed == 1
+
+
+def test_waiting_task_resumes_when_its_last_child_is_parked_with_its_worker(bench: Bench) -> None:
+    parent, (child,) = bench.waiting(1)
+
+    for _ in range(3):
+        _end_child(bench, child, Lost(reason="killed by SIGSEGV"))
+
+    assert bench.get(parent).state is TaskState.PENDING
+
+
+def test_waiting_for_nothing_resumes_at_once(bench: Bench) -> None:
+    task = bench.ended(Waiting(spawn=[], checkpoint={"n": 1}))
+
+    assert (task.state, task.attempt) == (TaskState.PENDING, 0)
+    assert bench.take(task.id).checkpoint == {"n": 1}
+
+
+def test_waiting_answers_with_the_task_as_it_is_when_it_resumed_at_once(bench: Bench) -> None:
+    task = bench.ended(Waiting(spawn=[]))
+
+    assert task == bench.get(task)
+
+
+def test_waiting_resumes_at_once_when_every_child_was_done_before(bench: Bench) -> None:
+    parent, (child,) = bench.waiting(1)
+    _end_child(bench, child, Completed(result={"n": 1}))
+    bench.end(bench.take(parent.id), Failed(error=ERROR))
+    bench.retry(parent.id)
+
+    again = bench.end(bench.take(parent.id), Waiting(spawn=[new_task(id=child.id, parent_id=parent.id)]))
+
+    assert again.state is TaskState.PENDING
+    assert bench.get(child).result == {"n": 1}
+
+
+def test_retried_parent_runs_only_the_children_that_did_not_complete(bench: Bench) -> None:
+    parent, (done, failed, cancelled) = bench.waiting(3)
+    _end_child(bench, done, Completed())
+    _end_child(bench, failed, Failed(error=ERROR))
+    bench.cancel(cancelled.id)
+    bench.end(bench.take(parent.id), Failed(error=ERROR))
+    bench.retry(parent.id)
+    before = [bench.get(child).state for child in (done, failed, cancelled)]
+
+    spawn = [new_task(id=child.id, parent_id=parent.id) for child in (done, failed, cancelled)]
+    again = bench.end(bench.take(parent.id), Waiting(spawn=spawn, progress=Progress(failed=1, total=4)))
+
+    assert before == [TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED]
+    assert [bench.get(child).state for child in (done, failed, cancelled)] == [
+        TaskState.COMPLETED,
+        TaskState.PENDING,
+        TaskState.PENDING,
+    ]
+    # What the parent counted itself before it paused is not undone by children that run again.
+    assert again.progress == Progress(failed=1, total=4)
+
+
+def test_retry_of_a_child_takes_its_failure_back_while_the_parent_waits(bench: Bench) -> None:
+    parent, (failed, open_) = bench.waiting(2)
+    _end_child(bench, failed, Failed(error=ERROR))
+    counted = bench.get(parent).progress.failed
+
+    bench.retry(failed.id)
+
+    assert (counted, bench.get(parent).progress.failed) == (1, 0)
+    _end_child(bench, open_, Completed())
+    assert bench.get(parent).state is TaskState.PROCESSING
+    _end_child(bench, failed, Completed())
+    assert bench.get(parent).state is TaskState.PENDING
+    assert bench.get(parent).progress.done == 2
+
+
+def test_lost_parent_resumes_from_its_checkpoint(bench: Bench) -> None:
+    parent = bench.ended(Waiting(spawn=[], checkpoint={"n": 1}))
+    bench.end(bench.take(parent.id), Lost(reason="x"))
+
+    again = bench.take(parent.id)
+
+    assert (again.checkpoint, again.attempt, again.crash_count) == ({"n": 1}, 2, 1)
+
+
+def test_purge_keeps_children_until_their_parent_ended(bench: Bench) -> None:
+    parent, (first, second) = bench.waiting(2)
+    _end_child(bench, first, Completed())
+    later = bench.get(first).updated_at + 1
+
+    assert bench.store.purge(finished_before=later, limit=10) == 0
+
+    _end_child(bench, second, Completed())
+    bench.end(bench.take(parent.id), Completed())
+    assert bench.store.purge(finished_before=later, limit=10) == 3
+
+
+def test_children_of_one_worker_that_is_lost_with_its_cancelled_parent_do_not_run_again(bench: Bench) -> None:
+    parent, (child,) = bench.waiting(1)
+    bench.cancel(child.id)
+    running_parent = bench.take(parent.id)
+    bench.retry(child.id)
+    bench.take(child.id)
+    bench.cancel(running_parent.id)
+
+    ended = bench.store.remove_worker("worker-1", Lost(reason="heartbeat stopped"))
+
+    assert {task.id: task.state for task in ended} == {
+        parent.id: TaskState.CANCELLED,
+        child.id: TaskState.CANCELLED,
+    }

@@ -1,0 +1,142 @@
+"""Handlers that misbehave, and the slot process that knows them beside those of the product."""
+
+import ctypes
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.app import Gristmill, open_gristmill
+from gristmill.settings import Settings
+from gristmill.tasks.kind import Kind
+from gristmill.tasks.model import Completed, Outcome
+from gristmill.tasks.ports import Handler, TaskContext
+from gristmill.tasks.retry import RetryPolicy
+from gristmill.worker import build, slot
+
+__all__ = ["SLOT_COMMAND", "TEST_KINDS", "main", "open_with_test_kinds", "payload"]
+
+SLOT_COMMAND = (sys.executable, "-m", "tests.support.handlers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Where a handler leaves marks, so that a test sees how far it came."""
+
+    folder: str
+
+
+def payload(folder: Path) -> dict[str, Any]:
+    """The payload of every test kind."""
+    return {"folder": str(folder)}
+
+
+def _mark(trace: Trace, name: str, text: str = "") -> None:
+    # Renamed into place: who sees the file sees all of it.
+    fresh = Path(trace.folder) / f".{name}-{os.getpid()}"
+    fresh.write_text(text, encoding="utf-8")
+    fresh.rename(Path(trace.folder) / name)
+
+
+def patient(context: TaskContext, trace: Trace) -> Outcome:
+    """Waits, ready to stop, until the test lets it end."""
+    (context.temp_dir / "material").write_text("half done", encoding="utf-8")
+    _mark(trace, f"started-{context.task.lease}", f"{os.getpid()} {context.temp_dir}")
+    while not (Path(trace.folder) / "go").exists():
+        context.check()
+        time.sleep(0.01)
+    return Completed(result={"lease": context.task.lease})
+
+
+def deaf(context: TaskContext, trace: Trace) -> Outcome:
+    """Runs in C for ever, holding the interpreter's lock and never looking at signals."""
+    (context.temp_dir / "material").write_text("half done", encoding="utf-8")
+    _mark(trace, f"started-{context.task.lease}", f"{os.getpid()} {context.temp_dir}")
+    deque(itertools.repeat(None), maxlen=0)
+    return Completed()
+
+
+def sleepy(context: TaskContext, trace: Trace) -> Outcome:
+    """Sleeps without ever asking whether to stop."""
+    _mark(trace, f"started-{context.task.lease}", str(os.getpid()))
+    time.sleep(3600)
+    return Completed()
+
+
+def crashing(context: TaskContext, trace: Trace) -> Outcome:
+    """Takes its process down."""
+    _mark(trace, f"started-{context.task.lease}", str(os.getpid()))
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)
+    os.abort()
+
+
+def hungry(context: TaskContext, trace: Trace) -> Outcome:
+    """Asks for more memory than there may be, at once."""
+    _mark(trace, f"started-{context.task.lease}", str(os.getpid()))
+    return Completed(result={"size": len(bytearray(64 * 1024**3))})
+
+
+def swelling(context: TaskContext, trace: Trace) -> Outcome:
+    """Takes more real memory than it may, and keeps it without ever asking whether to stop."""
+    _mark(trace, f"started-{context.task.lease}", str(os.getpid()))
+    size = 320 * 1024**2
+    held = ctypes.create_string_buffer(size)
+    ctypes.memset(held, 1, size)
+    time.sleep(3600)
+    return Completed(result={"size": len(held)})
+
+
+def parental(context: TaskContext, trace: Trace) -> Outcome:
+    """Starts a process of its own and waits for it."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"]) as child:
+        _mark(trace, f"started-{context.task.lease}", f"{os.getpid()} {child.pid}")
+    return Completed()
+
+
+_HANDLERS: Mapping[str, Callable[[TaskContext, Trace], Outcome]] = {
+    handler.__name__: handler for handler in (patient, deaf, sleepy, crashing, hungry, swelling, parental)
+}
+
+TEST_KINDS: Mapping[str, Kind] = {
+    name: Kind(
+        name=name,
+        payload=Trace,
+        soft_limit_seconds=30.0,
+        hard_limit_seconds=60.0,
+        retry=RetryPolicy(max_attempts=2, base_seconds=0.0, cap_seconds=0.0),
+    )
+    for name in _HANDLERS
+}
+
+
+def open_with_test_kinds(settings: Settings) -> Gristmill:
+    """A Gristmill that accepts and runs the test kinds too."""
+    app = open_gristmill(settings)
+    # Where the cached property keeps its value.
+    app.__dict__["kinds"] = {**app.kinds, **TEST_KINDS}
+    return app
+
+
+def _all_handlers(app: Gristmill) -> Mapping[str, Handler]:
+    return {**build.build_handlers(app), **_HANDLERS}
+
+
+def main() -> None:
+    """A slot of the product with these handlers added."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slot, "open_gristmill", open_with_test_kinds)
+        patch.setattr(slot, "build_handlers", _all_handlers)
+        slot.main()
+
+
+if __name__ == "__main__":
+    main()
