@@ -68,8 +68,10 @@ class Shelf:
 
     def begin(self, document: Document, *, task_id: str = "task", media_type: str = "text/plain") -> int:
         """A version being built."""
+        published = self.store.document(document.id).version
         draft = VersionDraft(
             document_id=document.id,
+            replaces=None if published is None else published.id,
             space_id=self.collection.space.id,
             content_hash="bytes",
             settings_hash="settings",

@@ -225,6 +225,7 @@ versions = Table(
     Column("id", Integer, primary_key=True),
     Column("document_id", Integer, nullable=False),
     Column("space_id", Integer, nullable=False),
+    Column("replaces", Integer),
     Column("task_id", Text, nullable=False),
     Column("number", Integer),
     Column("content_hash", Text, nullable=False),

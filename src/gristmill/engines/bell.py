@@ -5,9 +5,14 @@ unlike polling, an idle listener costs nothing.
 """
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["Bell", "Listener"]
+
+
+_LEFT_BEHIND_SECONDS = 60.0
 
 
 class Bell:
@@ -44,7 +49,16 @@ class Bell:
     def listen(self, name: str) -> "Listener":
         """Begin to listen under ``name``, which must be unique in the directory."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._clear_away()
         return Listener(self._directory / f"{name}.bell")
+
+
+    def _clear_away(self) -> None:
+        """Remove the pipes of listeners that died; young ones may be about to be opened."""
+        for pipe in self._directory.glob("*.bell"):
+            with suppress(OSError):
+                if time.time() - pipe.stat().st_mtime > _LEFT_BEHIND_SECONDS and not self._ring_one(pipe):
+                    pipe.unlink()
 
 
 class Listener:

@@ -176,6 +176,8 @@ class VersionDraft:
 
     document_id: int
     space_id: int
+    replaces: int | None
+    """Id of the version that was published when the bytes were read; the new one may follow that one alone."""
     content_hash: str
     """SHA-256 of the bytes."""
     settings_hash: str

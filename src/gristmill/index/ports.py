@@ -106,8 +106,9 @@ class IndexStore(Protocol):
     def publish(self, transaction: Any, version_id: int, *, keep_versions: int) -> Publication:
         """Make the version the one that readers see, inside ``transaction``.
 
-        :class:`Conflict` (``space_replaced``) if the collection switched embedders since the version began, and
-        (``document_not_found``) if the document was deleted. Versions beyond ``keep_versions`` are removed.
+        :class:`Conflict` (``space_replaced``) if the collection switched embedders since the version began,
+        (``document_changed``) if another version than ``draft.replaces`` is published by now, so that older bytes
+        never replace newer ones, and (``document_not_found``) if the document was deleted. Versions beyond ``keep_versions`` are removed.
         """
         ...
 

@@ -170,7 +170,6 @@ _ANSWERS: Mapping[str, Message] = {
     "task_retried": Message(en="Queued task {task_id} again", zh="已重新排队任务 {task_id}"),
     "task_submitted": Message(en="Queued task {task_id}", zh="已排队任务 {task_id}"),
     "tasks_changed": Message(en="Changed {count} tasks", zh="已更改 {count} 个任务"),
-    "ready": Message(en="Ready", zh="就绪"),
     "no_worker": Message(
         en="No worker is alive. Start one with: gristmill worker.",
         zh="没有存活的工作进程。请运行 gristmill worker 启动。",

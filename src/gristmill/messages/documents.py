@@ -11,6 +11,10 @@ MESSAGES: Mapping[str, Message] = {
         en="{field} is {value}; a collection's name has 1 to 100 printable characters and no slash. Choose another.",
         zh="{field} 的值为 {value}；集合名须为 1 到 100 个可见字符，且不含斜杠。请换一个名称。",
     ),
+    "document_changed": Message(
+        en="Document {document_id} was indexed anew in the meantime. Nothing is lost: this attempt starts over.",
+        zh="文档 {document_id} 在此期间已被重新索引。没有丢失任何内容：本次尝试将重新开始。",
+    ),
     "embeddings_incomplete": Message(
         en="A document was indexed while the collection changed its embedder. The rest is being embedded now.",
         zh="集合更换嵌入模型期间又有文档被索引，正在补齐其余部分。",

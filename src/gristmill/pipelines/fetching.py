@@ -7,7 +7,7 @@ from gristmill.index.model import Document, Origin
 from gristmill.index.ports import BlobStore
 from gristmill.kinds import ProcessDocument
 from gristmill.settings.model import SourceSettings
-from gristmill.steps.fetch import fetch_file, fetch_url
+from gristmill.steps.fetch.files import fetch_file
 from gristmill.steps.model import Fetched
 from gristmill.steps.parse import ParseLimits
 
@@ -61,6 +61,8 @@ class Fetcher:
         return fetch_file(path, root=root, into=into, max_bytes=self._settings.max_file_mb * _MB)
 
     def _url(self, url: str, into: Path) -> Fetched:
+        from gristmill.steps.fetch.urls import fetch_url
+
         return fetch_url(
             url,
             into=into,

@@ -172,6 +172,7 @@ def _draft(
     return VersionDraft(
         document_id=document.id,
         space_id=collection.space.id,
+        replaces=None if document.version is None else document.version.id,
         content_hash=fetched.content_hash,
         settings_hash=recipe_hash(collection),
         media_type=parsed.media_type,

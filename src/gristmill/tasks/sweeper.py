@@ -30,10 +30,15 @@ class WorkerWatch:
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._seen: dict[str, tuple[int, float]] = {}
+        self._looked_at = float("-inf")
 
     def dead(self, workers: Sequence[Worker]) -> list[Worker]:
         """Those of ``workers`` that have not beaten for a lease."""
         now = self._clock.monotonic()
+        if now - self._looked_at > self._lease_seconds:
+            # We were not looking ourselves for so long, so standing still means nothing: watch anew.
+            self._seen = {}
+        self._looked_at = now
         seen: dict[str, tuple[int, float]] = {}
         dead = []
         for worker in workers:

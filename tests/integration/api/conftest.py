@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,22 @@ def mill(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Iterator[Se
         yield service
 
 
-@pytest.fixture
-def api(tmp_path: Path, library: Path) -> Iterator[Service]:
-    """A fresh API without a worker, so that nothing moves unless the test moves it."""
-    overrides = {
+def small_limits(library: Path) -> dict[str, dict[str, Any]]:
+    return {
         "sources": {"roots": [library], "max_file_mb": 1, "max_files_per_request": 5},
         "index": {"sync_wait_seconds": 0.05},
     }
-    with serving(tmp_path / "data", overrides) as service:
+
+
+@pytest.fixture
+def api(tmp_path: Path, library: Path) -> Iterator[Service]:
+    """A fresh API without a worker, so that nothing moves unless the test moves it."""
+    with serving(tmp_path / "data", small_limits(library)) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def used(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Iterator[Service]:
+    """The same, shared by tests to which it does not matter what others have left."""
+    with serving(tmp_path_factory.mktemp("used"), small_limits(library)) as service:
         yield service

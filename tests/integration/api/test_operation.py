@@ -21,8 +21,8 @@ def metrics(api: Service) -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
-def test_liveness_asks_nobody(api: Service) -> None:
-    assert api.get("/health/live").json()["status"] == "alive"
+def test_liveness_asks_nobody(used: Service) -> None:
+    assert used.get("/health/live").json()["status"] == "alive"
 
 
 def test_readiness_needs_a_worker(api: Service) -> None:
@@ -80,16 +80,16 @@ def test_metrics_count_tasks_queues_and_workers(api: Service) -> None:
     assert 0 <= found['gristmill_worker_beat_age_seconds{worker="a \\"b\\""}'] < 60
 
 
-def test_every_metric_says_what_it_is(api: Service) -> None:
-    text = api.get("/metrics").text
+def test_every_metric_says_what_it_is(used: Service) -> None:
+    text = used.get("/metrics").text
 
-    for name in {name.partition("{")[0] for name in metrics(api)}:
+    for name in {name.partition("{")[0] for name in metrics(used)}:
         assert f"# HELP {name} " in text
         assert f"# TYPE {name} gauge\n" in text
 
 
-def test_every_endpoint_is_explained_with_an_example_and_its_refusals(api: Service) -> None:
-    found = operations(api)
+def test_every_endpoint_is_explained_with_an_example_and_its_refusals(used: Service) -> None:
+    found = operations(used)
 
     assert len(found) > 25
     for path, method, operation in found:
@@ -110,10 +110,10 @@ def test_every_endpoint_is_explained_with_an_example_and_its_refusals(api: Servi
                 assert all(example["value"]["code"] == code for code, example in examples.items()), where
 
 
-def test_every_parameter_and_field_of_a_request_is_explained(api: Service) -> None:
-    reference = api.get("/openapi.json").json()
+def test_every_parameter_and_field_of_a_request_is_explained(used: Service) -> None:
+    reference = used.get("/openapi.json").json()
 
-    for path, method, operation in operations(api):
+    for path, method, operation in operations(used):
         for parameter in operation.get("parameters", []):
             assert parameter.get("description") or parameter["schema"].get("description"), (method, path, parameter)
     for name, schema in reference["components"]["schemas"].items():
@@ -123,12 +123,12 @@ def test_every_parameter_and_field_of_a_request_is_explained(api: Service) -> No
                 assert known, (name, field)
 
 
-def test_reference_page_loads_nothing_from_elsewhere(api: Service) -> None:
-    page = api.get("/docs")
+def test_reference_page_loads_nothing_from_elsewhere(used: Service) -> None:
+    page = used.get("/docs")
 
     assert page.headers["Content-Type"].startswith("text/html")
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
     assert "//" not in page.text.replace("<!doctype html>", "")
     for part in ("/docs/page.js", "/docs/page.css"):
         assert part in page.text
-        assert api.get(part).ok
+        assert used.get(part).ok

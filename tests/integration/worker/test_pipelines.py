@@ -257,7 +257,6 @@ def test_reembed_leaves_out_nothing_that_was_published_meanwhile(works: Works) -
     assert (space.embedder, works.app.index.count_to_embed(space.id)) == ("fast", 0)
 
 
-@pytest.mark.xfail(strict=True, reason="publish does not compare what it replaces with what was read: last one wins")
 def test_index_of_a_document_meets_a_newer_version_and_starts_again(works: Works) -> None:
     path = works.write("first.md", "Version one.")
     (document,) = works.register(path)

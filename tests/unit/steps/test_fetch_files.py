@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import Forbidden, GristmillError, InvalidInput, LimitExceeded, StepFailed, Unavailable
-from gristmill.steps.fetch import fetch_file
+from gristmill.steps.fetch.files import fetch_file
 from gristmill.steps.fetch.landing import land
 from gristmill.steps.model import Fetched
 from gristmill.steps.paths import check_path

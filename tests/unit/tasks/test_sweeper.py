@@ -194,3 +194,15 @@ def test_sweep_leaves_alone_what_nobody_holds(bench: Bench, clock: TestClock) ->
     sweeping.sweep()
 
     assert [bench.get(task) for task in (parent, child, retried, released)] == [parent, child, retried, released]
+
+
+def test_worker_watch_draws_no_conclusion_from_a_time_it_did_not_look(clock: TestClock) -> None:
+    watch = WorkerWatch(clock, lease_seconds=LEASE)
+    worker = new_worker()
+    watch.dead([worker])
+
+    clock.pass_time(10 * LEASE)
+
+    assert watch.dead([worker]) == []
+    clock.pass_time(LEASE)
+    assert watch.dead([worker]) == [worker]

@@ -26,6 +26,15 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/index", tags=["index"], route_class=StrictRoute)
 
 _TASK_TYPES = {"batch_index": "batch", "index_document": "index", "delete_index": "delete"}
+_WORDS = {
+    "PENDING": "status_pending",
+    "RETRY": "status_retry",
+    "STARTED": "status_started",
+    "PROGRESS": "status_progress",
+    "SUCCESS": "status_success",
+    "FAILURE": "status_failure",
+    "REVOKED": "status_revoked",
+}
 _TASK_ID = "0199a1f0-7c1e-7d3a-9a55-3f1c6c0f9f10"
 _QUEUED = {
     "success": True,
@@ -129,7 +138,7 @@ def get_index_task(app: Service, reply: Reply, task_id: TaskId) -> Envelope[Task
     task = app.tasks.get(task_id)
     state = celery_state(task, progress=True)
     current, total = task.progress.processed, task.progress.total
-    words = reply.say(f"status_{state.lower()}", current=current, total=total)
+    words = reply.say(_WORDS[state], current=current, total=total)
     return reply(
         TaskStatus(
             id=task.number,

@@ -40,6 +40,7 @@ def begin(connection: Connection, new: VersionDraft, *, task_id: str, now: int) 
         insert(versions).values(
             document_id=new.document_id,
             space_id=new.space_id,
+            replaces=new.replaces,
             task_id=task_id,
             content_hash=new.content_hash,
             settings_hash=new.settings_hash,
@@ -89,6 +90,8 @@ def publish(connection: Connection, version_id: int, *, keep_versions: int, now:
         raise Conflict("document_not_found", document_id=new.document_id)
     if collection.space.id != new.space_id:
         raise Conflict("space_replaced", document_id=new.document_id)
+    if new.current_version_id != new.replaces:
+        raise Conflict("document_changed", document_id=new.document_id)
     mine = versions.c.document_id == new.document_id
     number = connection.execute(select(func.coalesce(func.max(versions.c.number), 0) + 1).where(mine)).scalar_one()
     chunks_before = _chunk_count(connection, new.current_version_id)

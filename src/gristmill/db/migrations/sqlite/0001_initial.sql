@@ -169,6 +169,7 @@ CREATE TABLE versions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     document_id INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
     space_id INTEGER NOT NULL,
+    replaces INTEGER,
     task_id TEXT NOT NULL,
     number INTEGER,
     content_hash TEXT NOT NULL,
