@@ -82,7 +82,9 @@ def _record(lines: list[str]) -> None:
     if not before[1] or not after[1]:
         raise ValueError(f"{_PAGE} has lost its markers")
     today = datetime.now(tz=UTC).date()
-    _PAGE.write_text(f"{before[0]}{_BEGIN}\n\nOn {today}: " + "\n\n".join(lines) + f"\n\n{_END}{after[2]}", "utf-8")
+    _PAGE.write_text(
+        f"{before[0]}{_BEGIN}\n\n## Figures\n\nOn {today}: " + "\n\n".join(lines) + f"\n\n{_END}{after[2]}", "utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ def _publish(app: Gristmill, space_id: int, source: str, texts: Sequence[str], v
     draft = VersionDraft(
         document_id=document.id,
         space_id=space_id,
+        replaces=None,
         content_hash=content_hash(source),
         settings_hash="",
         media_type="text/plain",

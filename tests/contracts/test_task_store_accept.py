@@ -172,7 +172,9 @@ def test_filter_means_what_each_field_says(bench: Bench, task_clock: TestClock, 
     task_clock.pass_time(1)
     bench.ended(Completed(), id="b", payload={"file": "my_file.txt"})
     task_clock.pass_time(1)
-    bench.ended(Failed(error=TaskError(code="pdf_damaged", facts={"name": "broken.pdf"})), id="c", payload={"f": "myxfile"})
+    bench.ended(
+        Failed(error=TaskError(code="pdf_damaged", facts={"name": "broken.pdf"})), id="c", payload={"f": "myxfile"}
+    )
     bench.add(id="d", queue="documents", parent_id="a", payload={"file": "中文文件.pdf", "path": "C:\\dir"})
     bench.store.mark_dispatched(["d"], "rq")
     where, expected = FILTERS[name]

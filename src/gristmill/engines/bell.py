@@ -52,7 +52,6 @@ class Bell:
         self._clear_away()
         return Listener(self._directory / f"{name}.bell")
 
-
     def _clear_away(self) -> None:
         """Remove the pipes of listeners that died; young ones may be about to be opened."""
         for pipe in self._directory.glob("*.bell"):

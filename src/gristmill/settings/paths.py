@@ -23,6 +23,11 @@ class DataPaths:
         return self.data / "blobs"
 
     @property
+    def cache(self) -> Path:
+        """What may be deleted at any time and is made again."""
+        return self.data / "cache"
+
+    @property
     def temp(self) -> Path:
         """One directory per running attempt."""
         return self.data / "tmp"

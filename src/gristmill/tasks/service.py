@@ -61,6 +61,7 @@ class TaskService:
         if not 0 <= priority <= 9:
             raise InvalidInput("priority_out_of_range", value=priority)
         decode_payload(rules, payload)
+        request = json.dumps([kind, payload, priority, delay_seconds, collection], sort_keys=True)
         return NewTask(
             id=task_id or new_id(),
             kind=kind,
@@ -75,9 +76,7 @@ class TaskService:
             collection=collection,
             user_id=user_id,
             idempotency_key=idempotency_key,
-            request_hash=content_hash(kind, json.dumps(payload, sort_keys=True), str(priority))
-            if idempotency_key
-            else None,
+            request_hash=content_hash(request) if idempotency_key else None,
         )
 
     def submit(self, kind: str, payload: Json, **options: Any) -> Task:

@@ -2,9 +2,11 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from gristmill.api.app import WAITING_SEATS
 from gristmill.tasks.model import Cancelled, Completed, Progress, TaskFilter
@@ -195,3 +197,18 @@ def test_a_repeated_request_is_answered_with_the_result_of_the_first(api: Servic
 
     assert response.status_code == 200
     assert response.json()["data"] == {**result, "details": items, "task_id": task_id, "mode": "sync"}
+
+
+def test_one_request_sent_many_times_at_once_is_one_task(api: Service) -> None:
+    ids = api.register("a", "b", "c", "d", "e")
+    url, headers = api.url + INDEX, {"Idempotency-Key": "impatient"}
+
+    def submit(_attempt: int) -> str:
+        with requests.post(url, json={"doc_ids": ids}, headers=headers, timeout=30) as response:
+            return str(response.json()["data"]["task_id"])
+
+    with ThreadPoolExecutor(20) as pool:
+        answered = set(pool.map(submit, range(60)))
+
+    assert answered == {task.id for task in api.app.tasks.find(TaskFilter())}
+    assert len(answered) == 1

@@ -89,7 +89,10 @@ def works(tmp_path: Path) -> Iterator[Works]:
 
 
 def test_batch_reports_every_document_when_one_is_missing_and_one_is_damaged(works: Works) -> None:
-    good, other = works.write("good.md", "# Rye\n\n" + STORY), works.write("霜冻.txt", "霜冻之前，磨坊磨了四十二袋黑麦。")
+    good, other = (
+        works.write("good.md", "# Rye\n\n" + STORY),
+        works.write("霜冻.txt", "霜冻之前，磨坊磨了四十二袋黑麦。"),
+    )
     damaged, vanished = works.write("damaged.pdf", b"%PDF-1.7\n" + os.urandom(500)), works.write("vanished.txt")
     documents = works.register(good, other, damaged, vanished)
     vanished.unlink()

@@ -86,7 +86,10 @@ def test_task_that_kills_its_process_is_parked_with_the_reason(running_mill: Mil
 
 
 def test_task_that_asks_for_too_much_memory_fails_alone(running_mill: Mill) -> None:
-    at_once, by_and_by = running_mill.ended(running_mill.submit("hungry")), running_mill.ended(running_mill.submit("swelling"))
+    at_once, by_and_by = (
+        running_mill.ended(running_mill.submit("hungry")),
+        running_mill.ended(running_mill.submit("swelling")),
+    )
     after = running_mill.ended(running_mill.app.tasks.submit("ping", {}))
 
     assert [task.error and task.error.code for task in (at_once, by_and_by)] == ["memory_exhausted"] * 2

@@ -75,8 +75,12 @@ def test_migrate_happens_once_when_processes_start_together(tmp_path: Path) -> N
         processes = [
             stack.enter_context(
                 subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                    text=True, env=python_environment(),
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    env=python_environment(),
                 )
             )
             for _ in range(4)
@@ -143,9 +147,7 @@ def test_writes_of_many_threads_wait_for_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
-def test_durable_writes_wait_for_the_disk_and_only_they(
-    database: Database, *, durable: bool, synchronous: int
-) -> None:
+def test_durable_writes_wait_for_the_disk_and_only_they(database: Database, *, durable: bool, synchronous: int) -> None:
     for other in (not durable, durable):
         with database.write(durable=other) as tx:
             found = tx.exec_driver_sql("PRAGMA synchronous").scalar_one()

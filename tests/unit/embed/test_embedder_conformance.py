@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tests.unit.embed.service import running_service
 
 from gristmill.embed.ports import Embedder
 from gristmill.embed.registry import EMBEDDERS, describe, open_embedder
 from gristmill.embed.settings import EmbedSettings
 from gristmill.errors import InvalidInput
+from tests.unit.embed.service import running_service
 
 _TEXTS = [
     "How to install a database on Linux",

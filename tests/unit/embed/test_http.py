@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from tests.unit.embed.service import Service, running_service
 
 from gristmill.embed.http import HttpEmbedder
 from gristmill.embed.settings import EmbedSettings
 from gristmill.errors import GristmillError, StepFailed, Unavailable
+from tests.unit.embed.service import Service, running_service
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,30 @@ def test_describe_takes_model_and_dimension_of_http_from_the_settings() -> None:
 
 def test_embed_settings_do_not_show_the_key() -> None:
     assert "secret-key" not in repr(EmbedSettings(api_key="secret-key"))
+
+
+def test_multilingual_embedder_keeps_its_table_in_the_cache_and_mends_a_damaged_one(tmp_path: Path) -> None:
+    plain = open_embedder("multilingual", EmbedSettings()).embed_query("a water mill")
+
+    first = open_embedder("multilingual", EmbedSettings(cache=tmp_path)).embed_query("a water mill")
+    (table,) = tmp_path.iterdir()
+    size = table.stat().st_size
+    with table.open("r+b") as file:
+        file.write(b"\xff" * 1000)
+    damaged = open_embedder("multilingual", EmbedSettings(cache=tmp_path)).embed_query("a water mill")
+    table.write_bytes(b"short")
+    short = open_embedder("multilingual", EmbedSettings(cache=tmp_path)).embed_query("a water mill")
+
+    assert (plain == first).all()
+    assert (plain == damaged).all()
+    assert (plain == short).all()
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [size]
+
+
+def test_multilingual_embedder_does_without_a_cache_that_cannot_be_kept(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+
+    vector = open_embedder("multilingual", EmbedSettings(cache=blocked / "cache")).embed_query("a water mill")
+
+    assert vector.shape == (512,)

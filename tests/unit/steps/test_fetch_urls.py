@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gristmill.errors import Forbidden, InvalidInput, LimitExceeded, StepFailed, Unavailable
-from gristmill.steps.fetch.urls import fetch_url
 from gristmill.steps.fetch.naming import name_of
+from gristmill.steps.fetch.urls import fetch_url
 from gristmill.steps.model import Fetched
 from tests.material.web import Answer, Site, serve
 from tests.material.words import ENGLISH

@@ -50,9 +50,7 @@ def test_progress_ends_the_attempt_when_the_lease_was_lost(bench: Bench, clock: 
         context.progress("embed")
 
 
-def test_progress_that_cannot_be_written_does_not_stop_the_work(
-    bench: Bench, clock: TestClock, tmp_path: Path
-) -> None:
+def test_progress_that_cannot_be_written_does_not_stop_the_work(bench: Bench, clock: TestClock, tmp_path: Path) -> None:
     store: Any = FlakyStore(bench.store, "progress", Unavailable("database_busy"), times=1)
     context = RunContext(bench.started(), store, clock, temp_dir=tmp_path)
 

@@ -22,9 +22,9 @@ KIND = Kind(name="everything", payload=Everything)
 
 def test_payload_becomes_its_type_with_defaults() -> None:
     assert decode_payload(KIND, {"needed": 1}) == Everything(needed=1)
-    assert decode_payload(KIND, {"needed": 1, "text": "文", "ratio": 2, "flag": True, "maybe": None, "numbers": [1]}) == (
-        Everything(needed=1, text="文", ratio=2, flag=True, maybe=None, numbers=[1])
-    )
+    assert decode_payload(
+        KIND, {"needed": 1, "text": "文", "ratio": 2, "flag": True, "maybe": None, "numbers": [1]}
+    ) == (Everything(needed=1, text="文", ratio=2, flag=True, maybe=None, numbers=[1]))
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,22 @@ ERROR = TaskError(code="unexpected_error")
 
 def task(**values: object) -> Task:
     defaults: dict[str, object] = {
-        "id": "t", "number": 1, "kind": "ping", "queue": "default", "state": TaskState.PROCESSING, "priority": 5,
-        "payload": {}, "attempt": 1, "max_attempts": 3, "crash_count": 0, "lease": 1, "soft_limit_seconds": 1.0,
-        "hard_limit_seconds": 2.0, "progress": Progress(), "created_at": 0, "updated_at": 0,
+        "id": "t",
+        "number": 1,
+        "kind": "ping",
+        "queue": "default",
+        "state": TaskState.PROCESSING,
+        "priority": 5,
+        "payload": {},
+        "attempt": 1,
+        "max_attempts": 3,
+        "crash_count": 0,
+        "lease": 1,
+        "soft_limit_seconds": 1.0,
+        "hard_limit_seconds": 2.0,
+        "progress": Progress(),
+        "created_at": 0,
+        "updated_at": 0,
     }
     return Task(**{**defaults, **values})  # type: ignore[arg-type]  # values of a table
 
@@ -47,10 +60,19 @@ def test_transition_for_each_outcome(outcome: Outcome, expected: str, when_cance
     assert transition_for(task(cancel_requested=True), outcome).name == when_cancel_was_asked
 
 
-@pytest.mark.parametrize(("attempt", "crashes", "expected"), [
-    (1, 0, "retry_scheduled"), (2, 0, "retry_scheduled"), (3, 0, "failed"), (4, 0, "failed"),
-    (3, 1, "retry_scheduled"), (4, 1, "failed"), (4, 2, "retry_scheduled"), (5, 2, "failed"),
-])
+@pytest.mark.parametrize(
+    ("attempt", "crashes", "expected"),
+    [
+        (1, 0, "retry_scheduled"),
+        (2, 0, "retry_scheduled"),
+        (3, 0, "failed"),
+        (4, 0, "failed"),
+        (3, 1, "retry_scheduled"),
+        (4, 1, "failed"),
+        (4, 2, "retry_scheduled"),
+        (5, 2, "failed"),
+    ],
+)
 def test_transition_of_a_retry_counts_the_tries_that_ended_by_themselves(
     attempt: int, crashes: int, expected: str
 ) -> None:
@@ -75,7 +97,9 @@ def test_final_states_are_left_by_a_retry_alone_and_success_by_nothing() -> None
 
     assert leaving == {(TaskState.FAILED, "retried"), (TaskState.CANCELLED, "retried")}
     assert {state for state in TaskState if state.is_final} == {
-        TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED,
+        TaskState.COMPLETED,
+        TaskState.FAILED,
+        TaskState.CANCELLED,
     }
 
 

@@ -38,9 +38,7 @@ def run(bench: Bench, clock: TestClock, tmp_path: Path, slept: list[float]) -> R
 
     def run(handler: Handler, *, store: Any = None, task: Task | None = None, guard: Any = None) -> Task | None:
         real = cast(TaskStore, store or bench.store)
-        runner = Runner(
-            real, KINDS, {"ping": handler}, clock, random_source=random.Random(1), sleep=slept.append
-        )
+        runner = Runner(real, KINDS, {"ping": handler}, clock, random_source=random.Random(1), sleep=slept.append)
         task = task or bench.started()
         context = RunContext(task, real, clock, temp_dir=tmp_path / "attempt")
         return runner.run(task, context, guard=guard or (lambda attempt: attempt()))
@@ -195,9 +193,7 @@ def test_runner_tries_again_when_the_effect_meets_a_newer_index(run: Run) -> Non
         (ValueError("a defect"), TaskState.PENDING, "unexpected_error"),
     ],
 )
-def test_runner_ends_the_attempt_when_the_effect_fails(
-    run: Run, error: Exception, state: TaskState, code: str
-) -> None:
+def test_runner_ends_the_attempt_when_the_effect_fails(run: Run, error: Exception, state: TaskState, code: str) -> None:
     def effect(transaction: Any) -> None:
         raise error
 

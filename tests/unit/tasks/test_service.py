@@ -53,7 +53,9 @@ def test_submit_takes_queue_and_limits_from_the_kind(service: TaskService, clock
 
     kind = KINDS["process_document"]
     assert (task.queue, task.hard_limit_seconds, task.max_attempts) == (
-        kind.queue, kind.hard_limit_seconds, kind.retry.max_attempts,
+        kind.queue,
+        kind.hard_limit_seconds,
+        kind.retry.max_attempts,
     )
     assert (task.priority, task.due, task.scheduled_at) == (7, False, clock.now() + 1_500_000)
 
