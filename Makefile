@@ -27,7 +27,7 @@ demo: $(CORE) ## Start Gristmill, index a sample library, search it
 	@$(PY) examples/demo.py
 
 test: $(DEV) ## Run the tests (TESTS=path for some of them)
-	@$(PY) -m pytest $(TESTS)
+	@$(PY) -m pytest -n auto $(TESTS)
 
 lint: $(DEV) ## Check style, format and spelling
 	@$(VENV)/bin/ruff check .

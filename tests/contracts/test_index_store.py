@@ -501,7 +501,7 @@ def _index_three_times(work: tuple[str, int, int]) -> list[int]:
     database = Database(f"sqlite:///{path}")
     shelf = Shelf(SqlIndexStore(database, clock=FixedClock()), database)
     document = shelf.store.document(document_id)
-    numbers = []
+    numbers: list[int] = []
     for attempt in range(3):
         while len(numbers) == attempt:
             version_id = shelf.begin(document, task_id=f"{process}-{attempt}")

@@ -1,5 +1,6 @@
 """Serves the API with uvicorn: checks that it may listen where it is told to, then listens until it is stopped."""
 
+import os
 import signal
 import socket
 import tempfile
@@ -73,17 +74,20 @@ def run_api(settings: Settings) -> None:
     app = open_gristmill(settings)
     # Large uploads are held in a file until they are stored: on the disk that has room for them, not in memory.
     tempfile.tempdir = str(app.paths.temp)
-    # The server sends itself the signal again once it has stopped; by then it means nothing any more.
-    signal.signal(signal.SIGTERM, _ignore)
-    signal.signal(signal.SIGINT, _ignore)
+    # A product with the query takes a millisecond; threads that share it spin while workers want the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        Server(app).serve_until_stopped()
+        server = Server(app)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            server.should_exit = True
+
+        # While it serves, the server has handlers of its own; these are for the moments before and after.
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        server.serve_until_stopped()
     finally:
         app.close()
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Stands where the default would end the process before its connections are closed."""
 
 
 def _check_listener(app: Gristmill) -> None:
