@@ -51,6 +51,7 @@ class RunContext:
         self._store = store
         self._clock = clock
         self._temp_dir = temp_dir
+        self._has_temp_dir = False
         self._requested_stop = requested_stop
         self._latest = task.progress
         self._written_at = float("-inf")
@@ -63,7 +64,13 @@ class RunContext:
     @property
     def temp_dir(self) -> Path:
         self._temp_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._has_temp_dir = True
         return self._temp_dir
+
+    @property
+    def has_temp_dir(self) -> bool:
+        """Whether the handler asked for its directory, so that there is one to remove."""
+        return self._has_temp_dir
 
     @property
     def latest_progress(self) -> Progress:

@@ -93,6 +93,13 @@ class TaskStore(Protocol):
         """
         ...
 
+    def finish_all(self, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
+        """What :meth:`finish` does for each ``(task id, lease, outcome)``, in order and in one transaction.
+
+        If an effect raises, nothing has happened to any of them and the error propagates.
+        """
+        ...
+
     def request_cancel(self, where: TaskFilter) -> int:
         """Ask all matching tasks and their descendants to stop; how many that changed.
 

@@ -2,8 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 from gristmill.clock import Clock
 from gristmill.errors import Conflict, GristmillError
@@ -30,7 +31,10 @@ from gristmill.tasks.model import (
 )
 from gristmill.tasks.ports import Handler, TaskStore
 
-__all__ = ["Runner"]
+__all__ = ["Guard", "Runner"]
+
+Guard: TypeAlias = Callable[[Callable[[], Outcome]], Outcome]
+"""Calls what it is given, with the means of interrupting it in place."""
 
 _log = get_log(__name__)
 
@@ -63,27 +67,43 @@ class Runner:
         """The kinds this process can run; the others wait for a worker that knows them."""
         return frozenset(self._handlers)
 
-    def run(self, task: Task, context: RunContext, *, guard: Callable[[Callable[[], Outcome]], Outcome]) -> Task | None:
-        """Run one attempt of a claimed task to its end; the task as it is then, None if the lease was lost.
+    def run(self, task: Task, context: RunContext, *, guard: Guard) -> Task | None:
+        """Run one attempt of a claimed task to its end; the task as it is then, None if the lease was lost."""
+        return self.finish([(task, self.attempt(task, context, guard=guard))])[0]
+
+    def attempt(self, task: Task, context: RunContext, *, guard: Guard) -> Outcome:
+        """Run the handler of a claimed task and say what came of it; nothing is written yet.
 
         ``guard`` calls the handler; it is where a process puts its means of interrupting one.
         """
-        _log.info("task.started", kind=task.kind, attempt=task.attempt)
+        _log.debug("task.started", kind=task.kind, attempt=task.attempt)
         try:
-            outcome = guard(lambda: self._attempt(task, context))
+            outcome = guard(lambda: self._handle(task, context))
         except Stop as stop:
             outcome = self._classify(task, stop)
         except Exception as error:  # noqa: BLE001 - the guard's own failure must still end the attempt
             outcome = self._classify(task, error)
-        outcome = _with_progress(outcome, context)
-        ended = self._finish(task, outcome)
+        return _with_progress(outcome, context)
+
+    def finish(self, attempts: Sequence[tuple[Task, Outcome]]) -> list[Task | None]:
+        """Write the outcomes of attempts; the tasks as they are then, None for one whose lease was lost.
+
+        Written together if that works. If one of them cannot be, each is written alone, so that it alone is concerned.
+        """
+        ended: list[Task | None] | None = None
+        if len(attempts) > 1:
+            with suppress(Exception):
+                ended = self._store.finish_all([(task.id, task.lease, outcome) for task, outcome in attempts])
         if ended is None:
-            _log.warning("task.lease_lost", lease=task.lease)
-        else:
-            _log.info("task.ended", kind=task.kind, state=ended.state.value)
+            ended = [self._finish(task, outcome) for task, outcome in attempts]
+        for (task, _), final in zip(attempts, ended, strict=True):
+            if final is None:
+                _log.warning("task.lease_lost", task_id=task.id, lease=task.lease)
+            else:
+                _log.info("task.ended", task_id=task.id, kind=task.kind, attempt=task.attempt, state=final.state.value)
         return ended
 
-    def _attempt(self, task: Task, context: RunContext) -> Outcome:
+    def _handle(self, task: Task, context: RunContext) -> Outcome:
         try:
             payload = decode_payload(self._kinds[task.kind], task.payload)
             returned = self._handlers[task.kind](context, payload)

@@ -10,6 +10,7 @@ from typing import Any
 
 from gristmill.clock import Clock
 from gristmill.errors import Conflict, GristmillError, InvalidInput
+from gristmill.failpoints import failpoint
 from gristmill.ids import content_hash, new_id
 from gristmill.logs import get_log
 from gristmill.tasks.kind import Kind, decode_payload
@@ -85,8 +86,11 @@ class TaskService:
 
     def submit_all(self, drafts: Sequence[NewTask]) -> list[Task]:
         """Accept all of ``drafts`` or none."""
+        failpoint("before_accept")
         accepted = self._store.add(drafts)
+        failpoint("after_accept")
         self._tell([task for task in accepted if task.state is TaskState.PENDING and task.due])
+        failpoint("after_dispatch")
         return accepted
 
     def _tell(self, tasks: Sequence[Task]) -> None:

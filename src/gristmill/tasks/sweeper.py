@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gristmill.clock import Clock
 from gristmill.errors import GristmillError
+from gristmill.failpoints import failpoint
 from gristmill.logs import get_log
 from gristmill.tasks.model import Lost, Worker
 from gristmill.tasks.ports import Engine, TaskStore
@@ -91,6 +92,7 @@ class Sweeper:
         """Do every duty once; what each had to do, where it had something."""
         done: dict[str, int] = {}
         for duty in self._duties:
+            failpoint("mid_sweep")
             try:
                 count = duty.run()
             except GristmillError as error:

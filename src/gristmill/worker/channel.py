@@ -1,6 +1,7 @@
 """Messages between a supervisor and one slot: small JSON objects, one a line, over a socket pair."""
 
 import json
+import select
 import socket
 import threading
 from typing import Any
@@ -32,6 +33,10 @@ class Channel:
                 self._socket.sendall(line)
             except (BrokenPipeError, ConnectionResetError, OSError):
                 self.closed = True
+
+    def has_message(self, *, timeout_seconds: float | None) -> bool:
+        """Wait until there is something to receive, or the stream has ended; False when the time is up before."""
+        return bool(select.select([self._socket], [], [], timeout_seconds)[0])
 
     def receive(self) -> list[dict[str, Any]]:
         """Wait until something comes; the messages that are complete. Sets :attr:`closed` at the end of the stream."""

@@ -12,17 +12,21 @@ import signal
 import socket
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from gristmill.app import Gristmill, open_gristmill
 from gristmill.errors import GristmillError
+from gristmill.failpoints import failpoint
 from gristmill.logs import configure_logs, get_log, log_context
 from gristmill.settings import Settings
 from gristmill.tasks.context import CancelRequested, ReleaseRequested, RunContext, SoftLimitReached, Stop
-from gristmill.tasks.model import Outcome, Task
+from gristmill.tasks.model import Outcome, Released, Task
 from gristmill.tasks.runner import Runner
 from gristmill.worker.build import build_handlers
 from gristmill.worker.channel import Channel
@@ -33,6 +37,13 @@ _log = get_log(__name__)
 
 _AGED_EVERY = 8
 """Every eighth claim goes to the longest-waiting task, so that urgent work cannot starve the rest."""
+
+_TOGETHER_SECONDS = 0.02
+"""Claims and endings of short tasks share transactions for about this long."""
+_MOST_TOGETHER = 32
+_PATIENCE_SECONDS = 0.1
+"""How long what was claimed along with a task waits for it before it is given back."""
+_PACE_WEIGHT = 0.2
 
 _IDLE_SECONDS = 1.0
 """How long an idle slot trusts the bell before it looks for itself."""
@@ -50,12 +61,22 @@ class Slot:
         self._index = index
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._runner = Runner(app.store, app.kinds, build_handlers(app), app.clock)
+        self._backlog: deque[Task] = deque()
+        """Claimed and not begun; shared with the thread that listens."""
+        self._attempts: list[tuple[Task, Outcome]] = []
+        """Run and not written yet."""
+        self._unwritten_since = 0.0
+        self._unwanted: set[tuple[str, int]] = set()
+        """Attempts to be cancelled before they begin."""
         self._current: Task | None = None
+        self._current_since = 0.0
         self._stop: Stop | None = None
         self._armed = False
         self._draining = False
         self._interrupted = False
         self._claims = 0
+        self._pace_seconds = _TOGETHER_SECONDS
+        """What a task has taken of late, roughly."""
 
     def run(self) -> None:
         """Claim and run until told to drain, or until this process has done its share."""
@@ -67,18 +88,51 @@ class Slot:
         done = 0
         # An interrupt may have struck anywhere in a library; a fresh process is worth more than a guess at its state.
         while not self._draining and done < share and not self._interrupted:
-            try:
-                task = self._claim()
-            except GristmillError as error:
-                _log.warning("slot.claim_failed", error=str(error))
-                task = None
+            task = self._next()
             if task is None:
                 self._wait()
                 continue
             self._run_one(task)
             done += 1
+        self._write()
+        self._give_back("its process ended before it began")
 
-    def _claim(self) -> Task | None:
+    def _next(self) -> Task | None:
+        """The next task to run; what was run before is written first, unless more of the same is at hand."""
+        now = time.monotonic()
+        if not self._backlog or now - self._unwritten_since >= _TOGETHER_SECONDS:
+            self._write()
+        with suppress(IndexError):
+            return self._backlog.popleft()
+        try:
+            self._backlog.extend(self._claim())
+            if self._backlog:
+                failpoint("after_claim")
+        except GristmillError as error:
+            _log.warning("slot.claim_failed", error=str(error))
+        with suppress(IndexError):
+            return self._backlog.popleft()
+        return None
+
+    def _write(self) -> None:
+        if self._attempts:
+            attempts, self._attempts = self._attempts, []
+            failpoint("before_finish")
+            self._runner.finish(attempts)
+            failpoint("after_finish")
+            self._channel.send(event="idle")
+
+    def _give_back(self, reason: str) -> None:
+        """Release what was claimed and has not begun, for others to take."""
+        waiting: list[tuple[Task, Outcome]] = []
+        with suppress(IndexError):
+            while True:
+                waiting.append((self._backlog.popleft(), Released(reason=reason)))
+        if waiting:
+            self._runner.finish(waiting)
+            self._app.bell.ring()
+
+    def _claim(self) -> list[Task]:
         self._claims += 1
         settings = self._app.settings
         looks: list[int | None] = [None]
@@ -90,11 +144,14 @@ class Slot:
                 queues=settings.workers.queues,
                 kinds=self._runner.kinds,
                 slot=self._index,
+                # Tasks shorter than a transaction are taken together; a longer one is taken alone, so that none waits
+                # behind it that another slot could run.
+                limit=max(1, min(_MOST_TOGETHER, int(_TOGETHER_SECONDS / max(self._pace_seconds, 1e-6)))),
                 ready_before=ready_before,
             )
             if claimed:
-                return claimed[0]
-        return None
+                return claimed
+        return []
 
     def _wait(self) -> None:
         try:
@@ -106,18 +163,25 @@ class Slot:
 
     def _run_one(self, task: Task) -> None:
         temp_dir = self._app.paths.temp / f"{task.id}-{task.lease}"
-        self._stop, self._current = None, task
+        self._stop, self._current, self._current_since = None, task, time.monotonic()
+        if (task.id, task.lease) in self._unwanted:
+            self._stop = CancelRequested()
         self._channel.send(event="started", task=task.id, lease=task.lease, hard=task.hard_limit_seconds)
         context = RunContext(
             task, self._app.store, self._app.clock, temp_dir=temp_dir, requested_stop=lambda: self._stop
         )
         try:
             with log_context(task_id=task.id):
-                self._runner.run(task, context, guard=self._guarded)
+                outcome = self._runner.attempt(task, context, guard=self._guarded)
         finally:
             self._current = None
-            shutil.rmtree(temp_dir, ignore_errors=True)
-            self._channel.send(event="ended", task=task.id, lease=task.lease)
+            if context.has_temp_dir:
+                shutil.rmtree(temp_dir, ignore_errors=True)
+        took = time.monotonic() - self._current_since
+        self._pace_seconds += (took - self._pace_seconds) * _PACE_WEIGHT
+        if not self._attempts:
+            self._unwritten_since = time.monotonic()
+        self._attempts.append((task, outcome))
 
     def _guarded(self, attempt: Callable[[], Outcome]) -> Outcome:
         assert self._current is not None
@@ -146,8 +210,13 @@ class Slot:
 
     def _listen(self) -> None:
         while not self._channel.closed:
-            for message in self._channel.receive():
-                self._obey(message)
+            if self._channel.has_message(timeout_seconds=_PATIENCE_SECONDS if self._backlog else None):
+                for message in self._channel.receive():
+                    self._obey(message)
+            elif self._current is not None and time.monotonic() - self._current_since > _PATIENCE_SECONDS:
+                # Taken together because the others before were short; this one is not.
+                self._pace_seconds = _TOGETHER_SECONDS
+                self._give_back("the task before it takes long")
         # The supervisor is gone, and with it the right to go on: another worker will have this task.
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
@@ -165,7 +234,9 @@ class Slot:
                 self._draining = True
                 stop: Stop = ReleaseRequested()
             case "cancel":
-                if current is None or (current.id, current.lease) != (message["task"], message["lease"]):
+                unwanted = (message["task"], message["lease"])
+                if current is None or (current.id, current.lease) != unwanted:
+                    self._unwanted.add(unwanted)
                     return
                 stop = CancelRequested()
             case order:

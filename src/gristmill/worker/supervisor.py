@@ -36,6 +36,8 @@ _SLOT_COMMAND = (sys.executable, "-m", "gristmill.worker.slot")
 """Starts a slot when the number of its socket is added."""
 
 _TICK_SECONDS = 0.5
+_SOONEST_SECONDS = 0.05
+"""However often the bell rings, the database is asked no more often than this."""
 _HARD_STOP_SECONDS = 3.0
 _LAST_WORDS_SECONDS = 0.5
 _LISTENS_WITHIN_SECONDS = 0.5
@@ -66,8 +68,8 @@ class _Verdict:
         running = self.running
         if running is None or (running.task_id, running.lease) == (task.id, task.lease):
             return self.outcome
-        # The slot had gone on to its next task before the kill for the one before it struck.
-        return Released(reason="its process was stopped for another task")
+        # Claimed along with the one that is meant: before it and not written yet, or after it and not begun.
+        return Released(reason="its process ended for another task")
 
 
 @dataclass(slots=True)
@@ -79,7 +81,9 @@ class _Slot:
     running: _Running | None = None
     verdict: _Verdict | None = None
     """Why we killed it, if we did."""
-    usage: psutil.Process | None = field(default=None)
+    told: set[tuple[str, int]] = field(default_factory=set)
+    """Attempts it was told to cancel."""
+    usage: psutil.Process | None = None
 
 
 class Supervisor:
@@ -98,6 +102,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._stopping_since: float | None = None
         self._next_beat = 0.0
+        self._looked_at = self._next_look = float("-inf")
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then drain: running tasks may end, the rest is given back."""
@@ -127,6 +132,7 @@ class Supervisor:
             _log.info("worker.stopped", worker=self._worker_id)
 
     def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._next_look = float("-inf")
         self._stopping_since = self._stopping_since or time.monotonic()
 
     def _finished(self) -> bool:
@@ -157,9 +163,10 @@ class Supervisor:
     def _turn(self, listener: Listener, wake_out: socket.socket) -> None:
         if self._stopping_since is None:
             self._start_missing()
-        for key, _ in self._selector.select(timeout=_TICK_SECONDS):
+        for key, _ in self._selector.select(timeout=max(0.0, self._next_look - time.monotonic())):
             if key.data == "bell":
                 listener.clear()
+                self._next_look = min(self._next_look, self._looked_at + _SOONEST_SECONDS)
                 for slot in self._slots.values():
                     if slot.ready and slot.running is None:
                         slot.channel.send(order="wake")
@@ -167,6 +174,8 @@ class Supervisor:
                 wake_out.recv(4096)
             else:
                 self._hear(key.data)
+        if time.monotonic() < self._next_look:
+            return
         self._enforce()
         self._drain()
         try:
@@ -176,6 +185,8 @@ class Supervisor:
         except GristmillError as error:
             # The database may be back at the next turn; nothing here is lost by waiting for it.
             _log.warning("worker.turn_failed", error=str(error))
+        self._looked_at = time.monotonic()
+        self._next_look = self._looked_at + _TICK_SECONDS
 
     def _start_missing(self) -> None:
         now = time.monotonic()
@@ -213,7 +224,7 @@ class Supervisor:
                         hard_limit_seconds=message["hard"],
                         hard_at=time.monotonic() + message["hard"],
                     )
-                case "ended":
+                case "idle":
                     slot.running = None
         if slot.channel.closed:
             self._bury(slot)
@@ -231,7 +242,8 @@ class Supervisor:
         self._failed_starts[slot.index] = 0 if slot.ready else self._failed_starts.get(slot.index, 0) + 1
         pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** self._failed_starts[slot.index] - 1)
         self._restart_at[slot.index] = time.monotonic() + pause
-        self._unended[slot.index] = slot.verdict or _Verdict(Lost(reason=_status_text(status)))
+        self._unended[slot.index] = slot.verdict or _Verdict(Lost(reason=_status_text(status)), slot.running)
+        self._next_look = float("-inf")
         _log.info("slot.ended", slot=slot.index, status=_status_text(status))
 
     def _end_what_died(self) -> None:
@@ -272,11 +284,16 @@ class Supervisor:
     def _look_for_cancels(self) -> None:
         if all(slot.running is None for slot in self._slots.values()):
             return
-        asked = {(task.id, task.lease) for task in self._app.store.held(self._worker_id, cancel_requested=True)}
-        for slot in self._slots.values():
+        for task in self._app.store.held(self._worker_id, cancel_requested=True):
+            slot = None if task.slot is None else self._slots.get(task.slot)
+            if slot is None:
+                continue
+            attempt = (task.id, task.lease)
+            if attempt not in slot.told:
+                slot.told.add(attempt)
+                slot.channel.send(order="cancel", task=task.id, lease=task.lease)
             running = slot.running
-            if running and running.kill_at is None and (running.task_id, running.lease) in asked:
-                slot.channel.send(order="cancel", task=running.task_id, lease=running.lease)
+            if running and running.kill_at is None and (running.task_id, running.lease) == attempt:
                 running.kill_at = time.monotonic() + self._app.settings.workers.cancel_grace_seconds
 
     def _enforce(self) -> None:

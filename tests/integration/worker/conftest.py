@@ -34,8 +34,8 @@ class Mill:
     workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
     seen: Tree = field(default_factory=list)
 
-    def start(self, *, concurrency: int = 1) -> "subprocess.Popen[bytes]":
-        """Start a worker and wait until it is known."""
+    def start(self, *, concurrency: int = 1, failpoint: str = "") -> "subprocess.Popen[bytes]":
+        """Start a worker, which fails where ``failpoint`` says, and wait until it is known."""
         known = {worker.pid for worker in self.app.store.workers()}
         settings = dump_settings(self.app.settings)
         settings["workers"]["concurrency"] = concurrency
@@ -45,7 +45,7 @@ class Mill:
                 stderr=log,
                 stdout=log,
                 stdin=subprocess.DEVNULL,
-                env=python_environment(),
+                env=python_environment(GRISTMILL_FAILPOINT=failpoint),
             )
         self.workers.append(worker)
         eventually(lambda: {worker.pid for worker in self.app.store.workers()} - known, 15)

@@ -108,6 +108,14 @@ def test_worker_survives_a_slot_that_stops_reading(mill: Mill) -> None:
     eventually(lambda: len(mill.tree(worker)) == 2)
     mill.ended(mill.app.tasks.submit("ping", {}))
     (slot,) = mill.tree(worker)[1:]
+    used: list[float] = []
+
+    def is_idle() -> bool:
+        # The row says so before the slot has told its supervisor: idle is who needs no more of the processor.
+        used.append(sum(slot.cpu_times()[:2]))
+        return used[-10:] == [used[-1]] * 10
+
+    eventually(is_idle)
     os.kill(slot.pid, signal.SIGSTOP)
 
     # Each ring is passed on to the idle slot, until its ears are full.

@@ -24,6 +24,7 @@ SELECT * FROM (
 _CLAIM = """
 UPDATE tasks SET
     state = 'processing', worker_id = :worker_id, slot = :slot, lease = lease + 1, attempt = attempt + 1,
+    engine = (SELECT engine FROM workers WHERE id = :worker_id),
     started_at = :now, updated_at = :now,
     stage = CASE WHEN checkpoint IS NULL THEN '' ELSE stage END,
     unit = CASE WHEN checkpoint IS NULL THEN '' ELSE unit END,

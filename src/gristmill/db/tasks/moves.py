@@ -4,9 +4,22 @@ Every move is one UPDATE guarded by the source states that the lifecycle table a
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, case, exists, insert, literal_column, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Exists,
+    Update,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.engine import Connection
 
 from gristmill.db.schema import task_events, task_items, tasks
@@ -36,12 +49,45 @@ __all__ = ["add_tasks", "cancel_tasks", "end_attempt", "move", "record", "retry_
 _FRESH_TRY: Mapping[str, Any] = {"waiting": False, "worker_id": None, "dispatched_at": None, "due": True}
 
 
+_RECORD = insert(task_events)
+
+
+@cache
+def _ending(name: str, columns: tuple[str, ...]) -> Update:
+    """The statement that takes one task along ``name`` and sets ``columns``; built once for each shape it comes in."""
+    transition = TRANSITIONS[name]
+    return (
+        update(tasks)
+        .where(tasks.c.id == bindparam("the_id"), tasks.c.state.in_(sorted(transition.sources)))
+        .values({column: bindparam(f"new_{column}", type_=tasks.c[column].type) for column in columns})
+        .returning(*tasks.c)
+    )
+
+
+@cache
+def _advancing(column: str) -> Update:
+    return (
+        update(tasks)
+        .where(tasks.c.id == bindparam("the_id"), tasks.c.waiting)
+        .values({column: tasks.c[column] + 1, "updated_at": bindparam("now")})
+    )
+
+
+def _open_child() -> Exists:
+    child = tasks.alias("child")
+    is_open = literal_column("child.state IN ('pending', 'processing')", Boolean)
+    return exists().select_from(child).where(child.c.parent_id == bindparam("the_id"), is_open)
+
+
+_IS_READY = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, ~_open_child())
+
+
 def record(tx: Connection, rows: Sequence[Any], name: str, now: int, detail: Mapping[str, Any] | None = None) -> None:
     """Write the event ``name`` for each of ``rows``, as they are after the change."""
     if not rows:
         return
     tx.execute(
-        insert(task_events),
+        _RECORD,
         [
             {
                 "task_id": row.id,
@@ -146,7 +192,10 @@ def end_attempt(tx: Connection, task: Task, outcome: Outcome, now: int, items_ex
     if transition.name in {"completed", "waiting"} and isinstance(outcome, Completed | Waiting) and outcome.spawn:
         # Before the task waits: a child that runs again is not yet among those its progress counts.
         _spawn(tx, outcome.spawn, now)
-    rows = move(tx, transition.name, tasks.c.id == task.id, values, now, detail)
+    values |= {"state": transition.target, "updated_at": now}
+    given = {"the_id": task.id, **{f"new_{column}": value for column, value in values.items()}}
+    rows = list(tx.execute(_ending(transition.name, tuple(sorted(values))), given))
+    record(tx, rows, transition.name, now, detail)
     if transition.target.is_final:
         if transition.target is TaskState.CANCELLED:
             cancel_tasks(tx, TaskFilter(parent_id=task.id), now)
@@ -207,21 +256,16 @@ def _spawn(tx: Connection, spawn: Sequence[NewTask], now: int) -> None:
 def _advance_parent(tx: Connection, task: Task, state: TaskState, now: int) -> None:
     if task.parent_id is None:
         return
-    column = tasks.c.done if state is TaskState.COMPLETED else tasks.c.failed
-    tx.execute(
-        update(tasks)
-        .where(tasks.c.id == task.parent_id, tasks.c.waiting)
-        .values({column: column + 1, tasks.c.updated_at: now})
-    )
+    column = "done" if state is TaskState.COMPLETED else "failed"
+    tx.execute(_advancing(column), {"the_id": task.parent_id, "now": now})
     _resume_if_ready(tx, task.parent_id, now)
 
 
 def _resume_if_ready(tx: Connection, parent_id: str, now: int) -> list[Any]:
-    child = tasks.alias("child")
-    is_open = literal_column("child.state IN ('pending', 'processing')", Boolean)
-    open_child = exists().select_from(child).where(child.c.parent_id == parent_id, is_open)
+    if tx.execute(_IS_READY, {"the_id": parent_id}).first() is None:
+        return []
     values = {**_FRESH_TRY, "ready_at": now, "scheduled_at": None, "attempt": tasks.c.attempt - 1}
-    return move(tx, "resumed", (tasks.c.id == parent_id) & tasks.c.waiting & ~open_child, values, now)
+    return move(tx, "resumed", (tasks.c.id == parent_id) & tasks.c.waiting, values, now)
 
 
 def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.clock import Clock
@@ -35,6 +35,19 @@ from gristmill.tasks.model import (
 __all__ = ["SqlTaskStore"]
 
 _OPEN = (TaskState.PENDING, TaskState.PROCESSING)
+
+
+_HELD = (
+    select(tasks)
+    .where(
+        tasks.c.id == bindparam("task_id"),
+        tasks.c.lease == bindparam("held_lease"),
+        tasks.c.state == TaskState.PROCESSING,
+        tasks.c.worker_id.is_not(None),
+    )
+    .with_for_update()
+)
+"""The task whose attempt is held under a lease. Built once: building a statement costs more than running it."""
 
 
 class SqlTaskStore:
@@ -123,18 +136,15 @@ class SqlTaskStore:
             return tx.execute(statement).rowcount == 1
 
     def finish(self, task_id: str, lease: int, outcome: Outcome) -> Task | None:
+        return self.finish_all([(task_id, lease, outcome)])[0]
+
+    def finish_all(self, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
+        ended: list[Task | None] = []
         with self._database.write() as tx:
-            row = tx.execute(
-                select(tasks)
-                .where(
-                    tasks.c.id == task_id,
-                    tasks.c.lease == lease,
-                    tasks.c.state == TaskState.PROCESSING,
-                    tasks.c.worker_id.is_not(None),
-                )
-                .with_for_update()
-            ).first()
-            return None if row is None else self._end(tx, task_from(row), outcome)
+            for task_id, lease, outcome in endings:
+                row = tx.execute(_HELD, {"task_id": task_id, "held_lease": lease}).first()
+                ended.append(None if row is None else self._end(tx, task_from(row), outcome))
+        return ended
 
     def _end(self, tx: Connection, task: Task, outcome: Outcome) -> Task:
         now = self._clock.now()
