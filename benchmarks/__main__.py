@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small and few rounds: shows that everything runs")
     parser.add_argument("--record", action="store_true", help=f"also write the tables into {_PAGE.name}")
     parser.add_argument("--files", type=int, metavar="N", help="documents to index  [default: 200]")
-    parser.add_argument("--chunks", type=int, nargs="+", metavar="N", help="chunks to search  [default: 10000]")
+    parser.add_argument("--chunks", type=int, nargs="+", metavar="N", help="chunks to search  [default: 10000 100000]")
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(_NAMES):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(_NAMES)}")
@@ -40,7 +40,7 @@ def main() -> int:
     options = Options(
         quick=asked.quick,
         files=asked.files or (30 if asked.quick else 200),
-        chunks=tuple(asked.chunks or [2_000 if asked.quick else 10_000]),
+        chunks=tuple(asked.chunks or ([2_000] if asked.quick else [10_000, 100_000])),
     )
     # Ended from outside, the directories and processes of the benchmark must go as they do after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -23,8 +23,11 @@ _COLLECTION = "bench"
 _PER_DOCUMENT = 100
 _WORDS_PER_CHUNK = 120
 _TOP = 10
-_TOPICS = 64
+_PASSAGES = 2000
+_PASSAGE_CHARS = 500
 _SEED = 20
+_EMBEDDED: list[Any] = []
+"""Vectors of real passages, embedded once for all benchmarks of a run."""
 
 
 def run(options: Options) -> Iterator[Table]:
@@ -48,19 +51,34 @@ def queries(count: int) -> list[str]:
 
 
 def fill(app: Gristmill, chunks: int) -> Any:
-    """A collection of ``chunks`` texts made of real words, with made-up vectors around topics; the vectors."""
+    """A collection of ``chunks`` texts made of real words, with vectors made of those of real passages; the vectors."""
     space = app.documents.collection(_COLLECTION).space
-    chance, numbers = random.Random(_SEED), np.random.default_rng(_SEED)
+    chance = random.Random(_SEED)
     words = vocabulary()
-    topics = numbers.standard_normal((_TOPICS, space.dimension), np.float32)
-    matrix = topics[numbers.integers(_TOPICS, size=chunks)] + numbers.standard_normal(
-        (chunks, space.dimension), np.float32
-    )
-    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix = _vectors(app, space.embedder, chunks)
     for first in range(0, chunks, _PER_DOCUMENT):
         texts = [" ".join(chance.choices(words, k=_WORDS_PER_CHUNK)) for _ in range(min(_PER_DOCUMENT, chunks - first))]
         _publish(app, space.id, f"made/{first}.txt", texts, matrix[first : first + len(texts)])
     return matrix
+
+
+def _vectors(app: Gristmill, embedder: str, count: int) -> Any:
+    """Each is a passage moved by half of what is between two others: as many as are wanted, spread as real ones are."""
+    real = _passages(app, embedder, min(_PASSAGES, max(2, count // 5)))
+    numbers = np.random.default_rng(_SEED)
+    one, other, third = numbers.integers(len(real), size=(3, count))
+    matrix = real[one] + (real[other] - real[third]) / 2
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    return matrix
+
+
+def _passages(app: Gristmill, embedder: str, count: int) -> Any:
+    if len(_EMBEDDED) < count:
+        text = "\n".join(page for _, page in pages())
+        starts = random.Random(_SEED).sample(range(len(text) - _PASSAGE_CHARS), count)
+        passages = [text[start : start + _PASSAGE_CHARS] for start in starts]
+        _EMBEDDED[:] = app.embedders.get(embedder).embed_documents(passages)
+    return np.array(_EMBEDDED[:count])
 
 
 def _publish(app: Gristmill, space_id: int, source: str, texts: Sequence[str], vectors: Any) -> None:
@@ -130,6 +148,7 @@ def _measured(app: Gristmill, matrix: Any, count: int) -> Table:
             f"{count} different queries each, one at a time; {space.dimension} dimensions. The limit of vector "
             "search is embedding the query and one matrix product, that of keyword search the FTS5 query, that of "
             "hybrid search all three. "
+            "Vectors are made of those of real passages. "
             f"Recall@10 of the vectors against the exact answer: {_recall(app, matrix, vectors):.3f}. "
             f"The very first search, which loads the model and the matrix, took {first:.2f} s."
         ),

@@ -56,7 +56,7 @@ class Options:
     quick: bool = False
     """Shows that everything runs; its figures mean little."""
     files: int = 200
-    chunks: tuple[int, ...] = (10_000,)
+    chunks: tuple[int, ...] = (10_000, 100_000)
 
     def pick(self, full: int, quick: int) -> int:
         """A number of rounds, tasks or seconds."""

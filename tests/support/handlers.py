@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from gristmill.app import Gristmill, open_gristmill
 from gristmill.settings import Settings
@@ -102,8 +103,17 @@ def parental(context: TaskContext, trace: Trace) -> Outcome:
     return Completed()
 
 
+def counted(context: TaskContext, trace: Trace) -> Outcome:
+    """Works for a moment, and leaves one row in the transaction that ends it; see :mod:`tests.support.history`."""
+    for _ in range(context.task.number % 7):
+        context.check()
+        time.sleep(0.01)
+    row = {"task": context.task.id, "lease": context.task.lease}
+    return Completed(effect=lambda tx: tx.execute(text("INSERT INTO effects VALUES (:task, :lease)"), row) and None)
+
+
 _HANDLERS: Mapping[str, Callable[[TaskContext, Trace], Outcome]] = {
-    handler.__name__: handler for handler in (patient, deaf, sleepy, crashing, hungry, swelling, parental)
+    handler.__name__: handler for handler in (patient, deaf, sleepy, crashing, hungry, swelling, parental, counted)
 }
 
 TEST_KINDS: Mapping[str, Kind] = {

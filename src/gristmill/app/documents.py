@@ -197,7 +197,7 @@ def check_url(url: str) -> None:
 def upload_name(filename: str | None) -> str:
     """The last part of an uploaded file's name, printable and not too long."""
     name = _printable(PurePath((filename or "").replace("\\", "/")).name)
-    return name or "upload"
+    return name if name.strip(".") else "upload"
 
 
 def walk_files(folder: Path) -> Iterator[Path]:

@@ -51,9 +51,12 @@ class JsonText(TypeDecorator[Any]):
         return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:
-        """From text."""
+        """From text; what is not JSON comes back as it is, because one spoiled row must not hide all others."""
         del dialect
-        return None if value is None else json.loads(value)
+        try:
+            return None if value is None else json.loads(value)
+        except (ValueError, RecursionError):
+            return value
 
 
 metadata = MetaData()

@@ -7,6 +7,7 @@ Indexing and searching must use the same version of this file: changing what a t
 
 import re
 import unicodedata
+from collections.abc import Collection as AnyOf
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
@@ -41,19 +42,27 @@ def index_tokens(text: str) -> str:
     return " ".join(map(_WORDS.__getitem__, _RAW.findall(text)))
 
 
-def token_spans(text: str) -> Iterator[tuple[int, int, str]]:
-    """Each term of ``text`` with the offsets of what it stands for, in reading order."""
-    for match in _RAW.finditer(text):
-        raw, start = match.group(), match.start()
-        terms = _WORDS[raw].split(" ")
-        if _IS_WIDE.match(raw) and len(terms) == max(1, len(raw) - 1):
-            width = min(2, len(raw))
-            for offset, term in enumerate(terms, start):
-                yield offset, offset + width, term
-            continue
-        for term in terms:
-            if term:
-                yield start, match.end(), term
+def token_spans(text: str, *, only: AnyOf[str] | None = None) -> Iterator[tuple[int, int, str]]:
+    """Each term of ``text`` with the offsets of what it stands for, in reading order; those in ``only``, if given."""
+    words = _RAW.findall(text)
+    terms_of = {raw: _WORDS[raw].split(" ") for raw in set(words)}
+    if only is not None:
+        terms_of = {raw: terms for raw, terms in terms_of.items() if any(term in only for term in terms)}
+    end = 0
+    for raw in words:
+        # Between two words there is nothing that a word could begin with, so the first place is the right one.
+        start = text.find(raw, end)
+        end = start + len(raw)
+        if raw in terms_of:
+            yield from _spans(raw, terms_of[raw], start, end, only)
+
+
+def _spans(raw: str, terms: list[str], start: int, end: int, only: AnyOf[str] | None) -> Iterator[tuple[int, int, str]]:
+    in_pairs = _IS_WIDE.match(raw) and len(terms) == max(1, len(raw) - 1)
+    width = min(2, len(raw))
+    for offset, term in enumerate(terms, start):
+        if term and (only is None or term in only):
+            yield (offset, offset + width, term) if in_pairs else (start, end, term)
 
 
 def query_tokens(text: str) -> list[str]:

@@ -1,10 +1,11 @@
-"""Exact nearest vectors from memory: each process that searches keeps the published vectors of a collection.
+"""Nearest vectors from memory: each process that searches keeps the published vectors of a collection.
 
 The database stays the truth. Every change counts up the collection's generation; a search compares it and first loads
-the documents that changed. numpy is imported by the first call that needs it, not with this module.
+the documents that changed. Few vectors are all compared; of many, those that :mod:`gristmill.db.sketch` picks.
+numpy is imported by the first call that needs it, not with this module.
 
 Memory per vector: 4 bytes a dimension and 17 more (chunk number, document id, whether it is alive): 2,065 bytes for
-512 dimensions. Removed vectors stay until more than a thousand rows and a quarter of all are dead.
+512 dimensions, and 512 more for the sketch of a large collection. Removed vectors stay until more than a thousand rows and a quarter of all are dead.
 """
 
 import threading
@@ -13,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.engine import Connection
 
 from gristmill.db.database import Database
 from gristmill.db.schema import collections, documents, embeddings, version_chunks
+from gristmill.db.sketch import Sketch, sketched
 from gristmill.errors import Conflict, InvalidInput
 from gristmill.index.model import Scored
 
@@ -68,6 +70,7 @@ class _Snapshot:
     document_ids: "NDArray[np.int64]"
     alive: "NDArray[np.bool_]"
     """Of length ``count``, and this snapshot's own."""
+    sketch: Sketch | None = None
 
 
 class _Matrix:
@@ -159,15 +162,16 @@ class VectorIndex:
             return _extended(old, state.generation, changed, rows)
 
 
+_STATE = select(
+    collections.c.generation,
+    collections.c.forgotten,
+    collections.c.active_space_id,
+    collections.c.chunk_count,
+).where(collections.c.id == bindparam("collection"), collections.c.deleted_at.is_(None))
+
+
 def _state(connection: Connection, collection_id: int) -> Any:
-    return connection.execute(
-        select(
-            collections.c.generation,
-            collections.c.forgotten,
-            collections.c.active_space_id,
-            collections.c.chunk_count,
-        ).where(collections.c.id == collection_id, collections.c.deleted_at.is_(None))
-    ).first()
+    return connection.execute(_STATE, {"collection": collection_id}).first()
 
 
 _Rows = Iterator[tuple[list[int], list[int], bytes]]
@@ -253,6 +257,7 @@ def _extended(old: _Snapshot, generation: int, changed: list[int], rows: _Rows) 
         document_ids[count:end] = owners
         count = end
     alive = np.concatenate([alive, np.ones(count - old.count, np.bool_)])
+    sketch = old.sketch
     dead = count - int(alive.sum())
     if dead > 1000 and dead * 4 > count:
         keep = np.flatnonzero(alive)
@@ -261,7 +266,7 @@ def _extended(old: _Snapshot, generation: int, changed: list[int], rows: _Rows) 
         for target, array in zip(fresh, (vectors, chunk_nos, document_ids), strict=True):
             np.take(array, keep, axis=0, out=target[: len(keep)], mode="clip")
         vectors, chunk_nos, document_ids = fresh
-        count, dead, alive = len(keep), 0, np.ones(len(keep), np.bool_)
+        count, dead, alive, sketch = len(keep), 0, np.ones(len(keep), np.bool_), None
     return _Snapshot(
         generation=generation,
         count=count,
@@ -270,6 +275,7 @@ def _extended(old: _Snapshot, generation: int, changed: list[int], rows: _Rows) 
         chunk_nos=chunk_nos,
         document_ids=document_ids,
         alive=alive,
+        sketch=sketched(sketch, vectors, count),
     )
 
 
@@ -293,11 +299,12 @@ def _best(
     rows = np.flatnonzero(alive)
     if not len(rows):
         return []
+    few = len(rows) * 8 < snapshot.count
+    if not few and snapshot.sketch is not None and snapshot.sketch.is_useful:
+        picked = snapshot.sketch.candidates(query, alive, limit=limit)
+        few, rows = (few, rows) if picked is None else (True, picked)
     # Gathering a few rows is cheaper than multiplying all; gathering many is not.
-    if len(rows) * 8 < snapshot.count:
-        scores = snapshot.vectors[rows] @ query
-    else:
-        scores = (snapshot.vectors[: snapshot.count] @ query)[rows]
+    scores = snapshot.vectors[rows] @ query if few else (snapshot.vectors[: snapshot.count] @ query)[rows]
     scores = np.clip(np.round(scores, _DECIMALS), -1.0, 1.0)
     numbers = snapshot.chunk_nos[rows]
     if limit < len(scores):

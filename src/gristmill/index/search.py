@@ -3,11 +3,13 @@
 Knows neither SQL nor a model: the store finds, the embedder and the term functions come from outside.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
 from gristmill.errors import Conflict, InvalidInput
-from gristmill.index.highlight import TokenSpans, highlight
+from gristmill.index.highlight import highlight
 from gristmill.index.model import Collection, DocumentFilter, Hit, Material, Scored, SearchMode
 from gristmill.index.ports import IndexStore, QueryEmbedder
 
@@ -49,6 +51,10 @@ class _Candidate:
     keyword_score: float | None = None
 
 
+class _TermSpans(Protocol):
+    def __call__(self, text: str, /, *, only: frozenset[str]) -> Iterable[tuple[int, int, str]]: ...
+
+
 class Searcher:
     """Answers searches of a store."""
 
@@ -58,7 +64,7 @@ class Searcher:
         *,
         embed_query: QueryEmbedder,
         query_terms: Callable[[str], Sequence[str]],
-        token_spans: TokenSpans,
+        token_spans: _TermSpans,
     ) -> None:
         self._store = store
         self._embed_query = embed_query
@@ -129,6 +135,7 @@ class Searcher:
     def _hits(self, collection: Collection, query: str, page: Sequence[_Candidate]) -> tuple[Hit, ...]:
         by_number: Mapping[int, _Candidate] = {candidate.chunk_no: candidate for candidate in page}
         terms = frozenset(self._query_terms(query))
+        spans = partial(self._token_spans, only=terms)
         hits = self._store.hits(
             collection, [Scored(chunk_no=candidate.chunk_no, score=candidate.score) for candidate in page]
         )
@@ -137,7 +144,7 @@ class Searcher:
                 hit,
                 vector_score=by_number[hit.chunk_no].vector_score,
                 keyword_score=by_number[hit.chunk_no].keyword_score,
-                highlights=tuple(highlight(hit.text, terms, self._token_spans)),
+                highlights=tuple(highlight(hit.text, terms, spans)),
             )
             for hit in hits
         )

@@ -158,6 +158,10 @@ _PARSE: Mapping[str, Message] = {
         "add the document again.",
         "“{name}”的全部 {pages} 页都是没有文字的图片。请先进行文字识别（OCR，属于附加功能），再次添加。",
     ),
+    "notices_cut": Message(
+        "There is more to say about “{name}”: {left} further notices are not listed. Deal with those listed first.",
+        "关于“{name}”还有 {left} 条提示未列出。请先处理已列出的提示。",
+    ),
     "text_cut": Message(
         "The text of “{name}” has {total} characters; only the first {kept} are kept. Split the document.",
         "“{name}”的文字共 {total} 个字符，只保留了前 {kept} 个。请拆分文档。",

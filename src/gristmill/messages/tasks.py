@@ -31,6 +31,10 @@ MESSAGES: Mapping[str, Message] = {
         en="Field {field} of task kind {kind} has the value {value}; it must be of type {expected}.",
         zh="任务类型 {kind} 的字段 {field} 的值为 {value}，其类型必须是 {expected}。",
     ),
+    "payload_undecodable": Message(
+        en="The stored payload of this {kind} task cannot be read. Submit the task again with a new payload.",
+        zh="该 {kind} 任务已保存的参数无法读取。请用新的参数重新提交该任务。",
+    ),
     "priority_out_of_range": Message(
         en="priority is {value}; it must be from 0 to 9 (9 is most urgent).",
         zh="priority 的值为 {value}，必须在 0 到 9 之间（9 最紧急）。",

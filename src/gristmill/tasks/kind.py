@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from gristmill.errors import InvalidInput
+from gristmill.tasks.model import UNDECODABLE
 from gristmill.tasks.retry import RetryPolicy
 
 __all__ = ["Kind", "decode_payload"]
@@ -29,8 +30,10 @@ def decode_payload(kind: Kind, payload: Mapping[str, Any]) -> Any:
     """``payload`` as an instance of the kind's payload type.
 
     Raises :class:`InvalidInput` that names the field that is unknown (``payload_field_unknown``), missing
-    (``payload_field_missing``) or of the wrong type (``payload_field_type``).
+    (``payload_field_missing``) or of the wrong type (``payload_field_type``); or ``payload_undecodable``.
     """
+    if payload.keys() == {UNDECODABLE}:
+        raise InvalidInput("payload_undecodable", kind=kind.name)
     hints = get_type_hints(kind.payload)
     fields = {f.name: f for f in dataclasses.fields(kind.payload)}
     for name in payload:

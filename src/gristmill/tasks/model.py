@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from gristmill.errors import GristmillError, error_from
 
 __all__ = [
+    "UNDECODABLE",
     "Attempted",
     "Cancelled",
     "Completed",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 Json: TypeAlias = Mapping[str, Any]
+
+UNDECODABLE = "undecodable"
+"""The one field of a stored value that could not be read; it holds what was found instead, as text."""
 
 Effect: TypeAlias = Callable[[Any], Json | None]
 """What a handler wants written in the very transaction that ends its task.

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import psutil
+
 from gristmill.app import Gristmill, open_gristmill
 from gristmill.errors import GristmillError
 from gristmill.failpoints import failpoint
@@ -44,6 +46,8 @@ _MOST_TOGETHER = 32
 _PATIENCE_SECONDS = 0.1
 """How long what was claimed along with a task waits for it before it is given back."""
 _PACE_WEIGHT = 0.2
+_BLOATED_SHARE = 0.6
+"""Of its memory limit: a process that keeps more after a task is replaced."""
 
 _IDLE_SECONDS = 1.0
 """How long an idle slot trusts the bell before it looks for itself."""
@@ -63,6 +67,9 @@ class Slot:
         self._runner = Runner(app.store, app.kinds, build_handlers(app), app.clock)
         self._backlog: deque[Task] = deque()
         """Claimed and not begun; shared with the thread that listens."""
+        self._writing = threading.Lock()
+        self._is_busy = False
+        """Whether the supervisor believes that something runs here."""
         self._attempts: list[tuple[Task, Outcome]] = []
         """Run and not written yet."""
         self._unwritten_since = 0.0
@@ -104,6 +111,10 @@ class Slot:
             self._write()
         with suppress(IndexError):
             return self._backlog.popleft()
+        if self._is_busy:
+            self._is_busy = False
+            self._unwanted.clear()
+            self._channel.send(event="idle")
         try:
             self._backlog.extend(self._claim())
             if self._backlog:
@@ -115,12 +126,12 @@ class Slot:
         return None
 
     def _write(self) -> None:
-        if self._attempts:
+        with self._writing:
             attempts, self._attempts = self._attempts, []
-            failpoint("before_finish")
-            self._runner.finish(attempts)
-            failpoint("after_finish")
-            self._channel.send(event="idle")
+            if attempts:
+                failpoint("before_finish")
+                self._runner.finish(attempts)
+                failpoint("after_finish")
 
     def _give_back(self, reason: str) -> None:
         """Release what was claimed and has not begun, for others to take."""
@@ -166,6 +177,7 @@ class Slot:
         self._stop, self._current, self._current_since = None, task, time.monotonic()
         if (task.id, task.lease) in self._unwanted:
             self._stop = CancelRequested()
+        self._is_busy = True
         self._channel.send(event="started", task=task.id, lease=task.lease, hard=task.hard_limit_seconds)
         context = RunContext(
             task, self._app.store, self._app.clock, temp_dir=temp_dir, requested_stop=lambda: self._stop
@@ -179,9 +191,17 @@ class Slot:
                 shutil.rmtree(temp_dir, ignore_errors=True)
         took = time.monotonic() - self._current_since
         self._pace_seconds += (took - self._pace_seconds) * _PACE_WEIGHT
-        if not self._attempts:
-            self._unwritten_since = time.monotonic()
-        self._attempts.append((task, outcome))
+        with self._writing:
+            if not self._attempts:
+                self._unwritten_since = time.monotonic()
+            self._attempts.append((task, outcome))
+        if took > _PATIENCE_SECONDS and self._is_bloated():
+            # What one task left behind shall not count against the next.
+            self._interrupted = True
+
+    def _is_bloated(self) -> bool:
+        used_mb = psutil.Process().memory_info().rss / (1024 * 1024)
+        return used_mb > self._app.settings.workers.memory_limit_mb * _BLOATED_SHARE
 
     def _guarded(self, attempt: Callable[[], Outcome]) -> Outcome:
         assert self._current is not None
@@ -209,14 +229,19 @@ class Slot:
             raise self._stop
 
     def _listen(self) -> None:
-        while not self._channel.closed:
-            if self._channel.has_message(timeout_seconds=_PATIENCE_SECONDS if self._backlog else None):
-                for message in self._channel.receive():
-                    self._obey(message)
-            elif self._current is not None and time.monotonic() - self._current_since > _PATIENCE_SECONDS:
-                # Taken together because the others before were short; this one is not.
-                self._pace_seconds = _TOGETHER_SECONDS
-                self._give_back("the task before it takes long")
+        try:
+            while not self._channel.closed:
+                if self._channel.has_message(timeout_seconds=_PATIENCE_SECONDS):
+                    for message in self._channel.receive():
+                        self._obey(message)
+                if self._current is not None and time.monotonic() - self._current_since > _PATIENCE_SECONDS:
+                    # Taken together because those before were short; this one is not, and nothing shall wait for it.
+                    self._pace_seconds = _TOGETHER_SECONDS
+                    self._write()
+                    self._give_back("the task before it takes long")
+        except Exception:  # noqa: BLE001 - a slot that hears nothing any more cannot be stopped: better that it ends
+            _log.exception("slot.deaf")
+            os._exit(1)
         # The supervisor is gone, and with it the right to go on: another worker will have this task.
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
@@ -258,7 +283,7 @@ def main() -> NoReturn:
         sys.exit(0)
     settings = Settings.model_validate(start["settings"])
     configure_logs(settings.log.level, settings.log.format)
-    os.nice(settings.workers.nice)
+    _step_back(settings.workers.nice)
     app = open_gristmill(settings)
     slot = Slot(app, channel, worker_id=start["worker"], index=start["slot"])
     _bound_memory(settings.workers.memory_limit_mb)
@@ -275,6 +300,13 @@ def _die_with_parent() -> None:
         # A parent that died before this line is noticed by the end of its stream. Its number says nothing: in a
         # container, the living parent may well be process 1.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _step_back(nice: int) -> None:
+    os.nice(nice)
+    # Linux may schedule each session as a group of its own, in which niceness only ranks its members.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def _bound_memory(limit_mb: int) -> None:

@@ -226,6 +226,7 @@ class Supervisor:
                     )
                 case "idle":
                     slot.running = None
+                    slot.told.clear()
         if slot.channel.closed:
             self._bury(slot)
 

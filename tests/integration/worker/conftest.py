@@ -130,9 +130,9 @@ def _mills(tmp_path: Path) -> Iterator[Callable[..., Mill]]:
     """Opens a Gristmill with short times; afterwards its workers must go, and take all they started along."""
     made: list[Mill] = []
 
-    def make(**sections: dict[str, Any]) -> Mill:
+    def make(data: Path | None = None, **sections: dict[str, Any]) -> Mill:
         values: dict[str, Any] = {
-            "data": tmp_path / f"data-{len(made)}",
+            "data": data or tmp_path / f"data-{len(made)}",
             "tasks": {"lease_seconds": 2.0, "sweep_seconds": 0.2},
             "workers": {"cancel_grace_seconds": 0.5, "drain_seconds": 0.3, "memory_limit_mb": 256, "nice": 0},
             "log": {"format": "json"},

@@ -117,3 +117,22 @@ def test_killed_slot_is_replaced_and_its_task_runs_again(running_mill: Mill) -> 
     ended = running_mill.ended(task)
     assert (ended.result, ended.crash_count) == ({"lease": 2}, 1)
     assert not Path(temp_dir).exists()
+
+
+def test_tasks_claimed_along_with_a_long_one_do_not_wait_for_it(mill: Mill) -> None:
+    service = mill.app.tasks
+    short = [service.submit("ping", {}) for _ in range(100)]
+    mill.start()
+    for task in short:
+        mill.ended(task)
+
+    # By now the slot takes many at a time, and these come all at once.
+    drafts = [service.draft("ping", {}), service.draft("ping", {"seconds": 30}), service.draft("ping", {})]
+    before, long, after = service.submit_all(drafts)
+
+    assert mill.ended(before).state is TaskState.COMPLETED
+    eventually(lambda: mill.app.store.get(after.id).state is TaskState.PENDING and "released" in mill.history(after))
+    assert mill.app.store.get(after.id).attempt == 0
+    assert mill.app.store.get(long.id).state is TaskState.PROCESSING
+    service.cancel_one(long.id)
+    assert mill.ended(after).state is TaskState.COMPLETED

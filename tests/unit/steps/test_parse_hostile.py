@@ -14,7 +14,7 @@ from gristmill.steps.parse import ParseLimits
 from gristmill.steps.parse.clean import clean
 from tests.material import archives, office, pdf, texts
 from tests.material.parsing import notice_codes, parse_bytes
-from tests.material.words import ENGLISH, ENGLISH_TITLE
+from tests.material.words import CHINESE, ENGLISH, ENGLISH_TITLE
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
 
@@ -153,12 +153,42 @@ def test_parse_reads_hostile_html_in_linear_time(page: str) -> None:
         ("page.eml", b"Subject: =?utf-8?q?" + b"=" * 1000 + b"\nContent-Type: multipart/mixed\n\nrye"),
         ("book.md", b"`" * 100_000 + b"\n" + b"#" * 100_000 + b"\n" + b"=" * 100_000),
         ("film.srt", b"00:00:01,000 --> " * 20_000),
+        ("film.srt", b"00:00:01,000 --> 00:00:02,000\n" + b"\n" * 100_000 + b"x\n00:00:03,000 --> 00:00:04,000\nrye"),
+        ("book.md", b"# Rye" + b" " * 100_000 + b"x"),
+        ("book.md", b"---\ntitle: " + b" " * 100_000 + b"x\n---\nrye"),
+        ("page.eml", b"Subject: x\nFrom: " + b"a " * 50_000 + b"\n\nrye"),
+        ("page.eml", b"Subject: x\nFrom: " + b"(" * 50_000 + b"\n\nrye"),
+        ("ragged.csv", b",".join([b"a"] * 990) + b"\n" + b"1\n" * 50_000),
+        ("head.csv", b",".join([b"rye" * 50] * 500) + b"\n" + (b"," * 499 + b"x\n") * 500),
+        ("page", b"<!---->" * 140 + b"rye"),
     ],
 )
 def test_parse_survives_odd_text(name: str, data: bytes) -> None:
+    began = time.process_time()
+
     document = parse_bytes(name, data)
 
     assert document.text
+    assert len(document.text) < 10 * len(data) + 1000
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "gb18030", "utf-8-sig"])
+def test_parse_decodes_only_what_is_kept_of_a_long_text(encoding: str) -> None:
+    text = (CHINESE + "\r\n") * 60_000
+
+    document = parse_bytes("long.txt", text.encode(encoding), limits=ParseLimits(max_text_chars=1_200_000))
+
+    (notice,) = document.notices
+    assert (notice.code, notice.facts["total"]) == ("text_cut", len(text))
+    assert document.text == text[:1_200_000].replace("\r\n", "\n").strip()
+
+
+def test_parse_lists_only_so_many_notices() -> None:
+    document = parse_bytes("many.zip", archives.zip_file({f"{number}.txt": b"" for number in range(300)}))
+
+    assert notice_codes(document) == ["file_empty"] * 100 + ["notices_cut"]
+    assert document.notices[-1].facts["left"] == 200
 
 
 @settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -172,6 +202,48 @@ def test_parse_raises_only_our_errors_on_any_bytes(start: bytes, rest: bytes, su
 
     assert all(code in CATALOGUE for code, _ in told)
     assert not any("{" in render(code, facts, language) for code, facts in told for language in LANGUAGES)
+
+
+WHOLE = {
+    "a.pdf": pdf.pdf([ENGLISH_TITLE, ENGLISH]),
+    "a.docx": office.docx_file(ENGLISH_TITLE, ENGLISH, table=[["a", "b"], ["1", "2"]]),
+    "a.pptx": office.pptx_file((ENGLISH_TITLE, ENGLISH)),
+    "a.xlsx": office.xlsx_file({"S": [["a", "b"], [1, 2]]}),
+    "a.odt": office.odt_file(ENGLISH_TITLE, ENGLISH),
+    "a.epub": office.epub_file(ENGLISH_TITLE, ("One", ENGLISH)),
+    "a.rtf": texts.rtf_file(ENGLISH),
+    "a.html": texts.html_page(ENGLISH_TITLE, ENGLISH).encode(),
+    "a.eml": texts.eml_file("S", ENGLISH, html=f"<p>{ENGLISH}", attachment=("a.txt", b"rye")),
+    "a.ipynb": texts.notebook([("markdown", ENGLISH), ("code", "1")], output="1"),
+    "a.srt": texts.srt_file(ENGLISH, ENGLISH).encode(),
+    "a.zip": archives.zip_file({"a.txt": ENGLISH.encode(), "b.html": b"<p>rye"}),
+    "a.xml": b'<?xml version="1.0"?><a b="c">rye<d>42</d></a>',
+    "a.json": b'{"a": ["rye", 42, {"b": null}]}',
+    "a.csv": b'a,b\n1,"2 ""x"""\n',
+}
+
+
+@settings(max_examples=400, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    name=st.sampled_from(sorted(WHOLE)),
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
+    end=st.floats(0, 1) | st.just(1.0),
+    twice=st.booleans(),
+)
+def test_parse_raises_only_our_errors_on_spoiled_files(
+    name: str,
+    flips: list[tuple[float, int]],
+    end: float,
+    twice: bool,  # noqa: FBT001
+) -> None:
+    spoiled = bytearray(WHOLE[name])
+    for place, value in flips:
+        spoiled[int(place * len(spoiled))] = value
+    spoiled = spoiled[: int(end * len(spoiled))] * (2 if twice else 1)
+
+    told = _told(name, bytes(spoiled))
+
+    assert all(code in CATALOGUE for code, _ in told)
 
 
 def _told(name: str, data: bytes) -> list[tuple[str, Mapping[str, object]]]:

@@ -3,7 +3,7 @@
 Every function works inside the caller's transaction.
 """
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index.rows import collection_from, inserted_id, select_collections
@@ -14,9 +14,24 @@ from gristmill.index.model import Collection, CollectionSettings
 __all__ = ["advance", "all_collections", "by_id", "by_name", "create", "find"]
 
 
+# Put together once: SQLAlchemy takes as long to build a statement as SQLite to answer it.
+_NAMED = select_collections().where(collections.c.name == bindparam("name"))
+_NUMBERED = select_collections().where(collections.c.id == bindparam("id")).with_for_update(of=collections)
+_ADVANCE = (
+    update(collections)
+    .where(collections.c.id == bindparam("collection"))
+    .values(
+        generation=collections.c.generation + 1,
+        document_count=collections.c.document_count + bindparam("documents"),
+        chunk_count=collections.c.chunk_count + bindparam("chunks"),
+    )
+    .returning(collections.c.generation)
+)
+
+
 def find(connection: Connection, name: str) -> Collection | None:
     """The living collection ``name``, or None."""
-    row = connection.execute(select_collections().where(collections.c.name == name)).first()
+    row = connection.execute(_NAMED, {"name": name}).first()
     return None if row is None else collection_from(row)
 
 
@@ -30,8 +45,7 @@ def by_name(connection: Connection, name: str) -> Collection:
 
 def by_id(connection: Connection, collection_id: int) -> Collection | None:
     """The living collection with that id, or None; its row stays locked until the transaction ends."""
-    statement = select_collections().where(collections.c.id == collection_id).with_for_update(of=collections)
-    row = connection.execute(statement).first()
+    row = connection.execute(_NUMBERED, {"id": collection_id}).first()
     return None if row is None else collection_from(row)
 
 
@@ -67,14 +81,5 @@ def create(connection: Connection, name: str, settings: CollectionSettings, *, n
 
 def advance(connection: Connection, collection_id: int, *, documents: int = 0, chunks: int = 0) -> int:
     """Count a visible change: the new generation. ``documents`` and ``chunks`` are what it added or took away."""
-    row = connection.execute(
-        update(collections)
-        .where(collections.c.id == collection_id)
-        .values(
-            generation=collections.c.generation + 1,
-            document_count=collections.c.document_count + documents,
-            chunk_count=collections.c.chunk_count + chunks,
-        )
-        .returning(collections.c.generation)
-    ).one()
-    return int(row.generation)
+    values = {"collection": collection_id, "documents": documents, "chunks": chunks}
+    return int(connection.execute(_ADVANCE, values).scalar_one())

@@ -6,7 +6,7 @@ Every function works inside the caller's transaction.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index import catalogue
@@ -17,6 +17,10 @@ from gristmill.errors import Conflict, NotFound
 from gristmill.index.model import Collection, Document, DocumentFilter, DocumentState, NewDocument
 
 __all__ = ["by_id", "by_ids", "count", "find", "known_blobs", "matching_ids", "record_failure", "register", "touch"]
+
+
+_BY_ID = select_documents().where(documents.c.id == bindparam("document"))
+_BY_IDS = select_documents().where(documents.c.id.in_(bindparam("documents", expanding=True)))
 
 
 def register(connection: Connection, collection: Collection, new: Sequence[NewDocument], *, now: int) -> list[Document]:
@@ -71,7 +75,7 @@ def _fields(document: NewDocument) -> dict[str, Any]:
 
 def by_id(connection: Connection, document_id: int) -> Document:
     """The living document; :class:`NotFound`."""
-    row = connection.execute(select_documents().where(documents.c.id == document_id)).first()
+    row = connection.execute(_BY_ID, {"document": document_id}).first()
     if row is None:
         raise NotFound("document_not_found", document_id=document_id)
     return document_from(row)
@@ -81,7 +85,7 @@ def by_ids(connection: Connection, document_ids: Sequence[int]) -> dict[int, Doc
     """Those that live."""
     found: dict[int, Document] = {}
     for batch in batches(document_ids):
-        for row in connection.execute(select_documents().where(documents.c.id.in_(batch))):
+        for row in connection.execute(_BY_IDS, {"documents": batch}):
             found[row.id] = document_from(row)
     return found
 

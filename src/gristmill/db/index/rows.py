@@ -3,7 +3,7 @@
 Knows columns; decides nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -57,9 +57,9 @@ def batches(values: Iterable[_T], size: int = BATCH) -> Iterator[list[_T]]:
         yield batch
 
 
-def inserted_id(connection: Connection, statement: Insert) -> int:
+def inserted_id(connection: Connection, statement: Insert, values: Mapping[str, Any] | None = None) -> int:
     """Execute the insert of one row; the id it got."""
-    key = connection.execute(statement).inserted_primary_key
+    key = connection.execute(statement, values).inserted_primary_key
     return int(key[0])  # type: ignore[index]  # set for every insert of a single row
 
 

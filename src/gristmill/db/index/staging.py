@@ -6,7 +6,7 @@ A chunk row belongs to a document and one content; every version of the document
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import BindParameter, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index import words
@@ -17,6 +17,34 @@ from gristmill.errors import Conflict
 from gristmill.index.model import StagedChunk
 
 __all__ = ["Preparation", "known_hashes", "prepare", "stage"]
+
+# Put together once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
+_HASHES: BindParameter[Any] = bindparam("hashes", expanding=True)
+_NUMBERS: BindParameter[Any] = bindparam("numbers", expanding=True)
+_DIMENSION = select(spaces.c.dimension).where(spaces.c.id == bindparam("space"))
+_COUNT = (
+    update(versions)
+    .where(versions.c.id == bindparam("version"))
+    .values(
+        chunk_count=versions.c.chunk_count + bindparam("more"),
+        embedded=versions.c.embedded + bindparam("more_embedded"),
+    )
+)
+_IN_VERSION = select(version_chunks.c.chunk_no).where(
+    version_chunks.c.chunk_no.in_(_NUMBERS), version_chunks.c.version_id == bindparam("version")
+)
+_EMBEDDED = select(embeddings.c.chunk_no).where(
+    embeddings.c.space_id == bindparam("space"), embeddings.c.chunk_no.in_(_NUMBERS)
+)
+_VECTORS = (
+    select(chunks.c.content_hash, embeddings.c.vector)
+    .join(embeddings, embeddings.c.chunk_no == chunks.c.no)
+    .where(embeddings.c.space_id == bindparam("space"), chunks.c.content_hash.in_(_HASHES))
+)
+_KNOWN = _VECTORS.with_only_columns(chunks.c.content_hash)
+_CHUNK_NUMBERS = select(chunks.c.content_hash, chunks.c.no).where(
+    chunks.c.document_id == bindparam("document"), chunks.c.content_hash.in_(_HASHES)
+)
 
 
 class Preparation:
@@ -53,7 +81,7 @@ def prepare(connection: Connection, draft: Any, staged: Sequence[StagedChunk]) -
     """Compute what :func:`stage` stores for the draft row; needs no write transaction."""
     hashes = {chunk.content_hash for chunk in staged}
     known = _chunk_numbers(connection, draft.document_id, hashes).keys()
-    dimension = connection.execute(select(spaces.c.dimension).where(spaces.c.id == draft.space_id)).scalar()
+    dimension = connection.execute(_DIMENSION, {"space": draft.space_id}).scalar()
     if dimension is None:
         raise Conflict("space_replaced", document_id=draft.document_id)
     return Preparation(staged, known=set(known), dimension=dimension)
@@ -85,23 +113,14 @@ def stage(connection: Connection, draft: Any, prepared: Preparation) -> None:
             for chunk in prepared.staged
         ],
     )
-    connection.execute(
-        update(versions)
-        .where(versions.c.id == draft.id)
-        .values(
-            chunk_count=versions.c.chunk_count + len(prepared.staged),
-            embedded=versions.c.embedded + len(embedded),
-        )
-    )
+    counts = {"version": draft.id, "more": len(prepared.staged), "more_embedded": len(embedded)}
+    connection.execute(_COUNT, counts)
 
 
 def _staged_before(connection: Connection, version_id: int, chunk_nos: Iterable[int]) -> set[int]:
     found: set[int] = set()
     for batch in batches(chunk_nos):
-        statement = select(version_chunks.c.chunk_no).where(
-            version_chunks.c.chunk_no.in_(batch), version_chunks.c.version_id == version_id
-        )
-        found.update(connection.execute(statement).scalars())
+        found.update(connection.execute(_IN_VERSION, {"numbers": batch, "version": version_id}).scalars())
     return found
 
 
@@ -126,13 +145,7 @@ def _insert_chunks(
 def _insert_embeddings(connection: Connection, draft: Any, prepared: Preparation, numbers: dict[str, int]) -> None:
     present: set[int] = set()
     for batch in batches(numbers.values()):
-        present |= set(
-            connection.execute(
-                select(embeddings.c.chunk_no).where(
-                    embeddings.c.space_id == draft.space_id, embeddings.c.chunk_no.in_(batch)
-                )
-            ).scalars()
-        )
+        present.update(connection.execute(_EMBEDDED, {"space": draft.space_id, "numbers": batch}).scalars())
     wanted = [content_hash for content_hash, no in numbers.items() if no not in present]
     blobs = prepared.blobs
     borrowed = [content_hash for content_hash in wanted if content_hash not in blobs]
@@ -155,12 +168,7 @@ def known_hashes(connection: Connection, space_id: int, hashes: Iterable[str]) -
     """Which contents the space has an embedding of."""
     known: set[str] = set()
     for batch in batches(hashes):
-        statement = (
-            select(chunks.c.content_hash)
-            .join(embeddings, embeddings.c.chunk_no == chunks.c.no)
-            .where(embeddings.c.space_id == space_id, chunks.c.content_hash.in_(batch))
-        )
-        known.update(connection.execute(statement).scalars())
+        known.update(connection.execute(_KNOWN, {"space": space_id, "hashes": batch}).scalars())
     return known
 
 
@@ -168,20 +176,14 @@ def _vectors_of(connection: Connection, space_id: int, hashes: Iterable[str]) ->
     """The vectors the space knows for contents, whichever document has them."""
     found: dict[str, bytes] = {}
     for batch in batches(hashes):
-        statement = (
-            select(chunks.c.content_hash, embeddings.c.vector)
-            .join(embeddings, embeddings.c.chunk_no == chunks.c.no)
-            .where(embeddings.c.space_id == space_id, chunks.c.content_hash.in_(batch))
-        )
-        found |= {row.content_hash: row.vector for row in connection.execute(statement)}
+        rows = connection.execute(_VECTORS, {"space": space_id, "hashes": batch})
+        found |= {row.content_hash: row.vector for row in rows}
     return found
 
 
 def _chunk_numbers(connection: Connection, document_id: int, hashes: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for batch in batches(hashes):
-        statement = select(chunks.c.content_hash, chunks.c.no).where(
-            chunks.c.document_id == document_id, chunks.c.content_hash.in_(batch)
-        )
-        found |= {row.content_hash: row.no for row in connection.execute(statement)}
+        rows = connection.execute(_CHUNK_NUMBERS, {"document": document_id, "hashes": batch})
+        found |= {row.content_hash: row.no for row in rows}
     return found

@@ -16,6 +16,7 @@ from gristmill.db.index import documents as document_rows
 from gristmill.db.index.filters import is_open
 from gristmill.db.index.hits import visible_hits
 from gristmill.db.vectors import VectorIndex
+from gristmill.failpoints import failpoint
 from gristmill.index.model import (
     Collection,
     CollectionSettings,
@@ -116,11 +117,16 @@ class SqlIndexStore:
             return
         with self._database.read() as tx:
             prepared = staging.prepare(tx, versions.draft(tx, version_id), chunks)
+        failpoint("before_stage")
         with self._database.write() as tx:
             staging.stage(tx, versions.draft(tx, version_id), prepared)
+        failpoint("between_stages")
 
     def publish(self, transaction: Connection, version_id: int, *, keep_versions: int) -> Publication:
-        return versions.publish(transaction, version_id, keep_versions=keep_versions, now=self._clock.now())
+        failpoint("before_publish")
+        published = versions.publish(transaction, version_id, keep_versions=keep_versions, now=self._clock.now())
+        failpoint("after_publish")
+        return published
 
     def touch(self, transaction: Connection, document_id: int, *, size: int, mtime_ns: int | None) -> None:
         document_rows.touch(transaction, document_id, size=size, mtime_ns=mtime_ns, now=self._clock.now())
@@ -186,7 +192,7 @@ class SqlIndexStore:
     ) -> Sequence[Scored]:
         inside = None if where is None or is_open(where) else replace(where, collection=None)
         with self._database.read() as tx:
-            return words.search(tx, collection.id, query, limit=limit, where=inside)
+            return words.search(tx, collection, query, limit=limit, where=inside)
 
     def hits(self, collection: Collection, chunks: Sequence[Scored]) -> Sequence[Hit]:
         with self._database.read() as tx:

@@ -5,7 +5,7 @@ Every function works inside the caller's transaction.
 
 from typing import Any
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import BindParameter, Select, bindparam, exists, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index import catalogue
@@ -17,6 +17,57 @@ from gristmill.index.model import DocumentState, Publication, Version, VersionDr
 
 __all__ = ["abandoned", "begin", "clear", "draft", "drop_draft", "kept", "publish"]
 
+# Put together once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
+_DOCUMENT: BindParameter[Any] = bindparam("document")
+_VERSION: BindParameter[Any] = bindparam("version")
+_LIVING = select(documents.c.id).where(documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None))
+_LEFT = select(versions.c.id).where(
+    versions.c.document_id == _DOCUMENT, versions.c.task_id == bindparam("task"), versions.c.number.is_(None)
+)
+_DRAFT = (
+    select(versions, documents.c.collection_id, documents.c.current_version_id, documents.c.deleted_at)
+    .join(documents, documents.c.id == versions.c.document_id)
+    .where(versions.c.id == _VERSION, versions.c.number.is_(None))
+)
+_NEXT_NUMBER = select(func.coalesce(func.max(versions.c.number), 0) + 1).where(versions.c.document_id == _DOCUMENT)
+_NUMBER = (
+    update(versions)
+    .where(versions.c.id == _VERSION, versions.c.number.is_(None))
+    .values({name: bindparam(f"new_{name}") for name in ("number", "published_at", "reused", "deleted")})
+)
+_POINT = (
+    update(documents)
+    .where(documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None))
+    .values(
+        current_version_id=_VERSION,
+        state=str(DocumentState.INDEXED),
+        media_type=bindparam("new_media_type"),
+        error=None,
+        generation=bindparam("new_generation"),
+        indexed_at=bindparam("now"),
+        updated_at=bindparam("now"),
+    )
+)
+_NEW = insert(versions)
+_CHUNK_COUNT = select(versions.c.chunk_count).where(versions.c.id == _VERSION)
+_PUBLISHED = (
+    select(versions.c.id)
+    .where(versions.c.document_id == _DOCUMENT, versions.c.number.is_not(None))
+    .order_by(versions.c.number.desc())
+)
+
+
+def _dropped() -> Select[Any]:
+    """How many chunks of the old version the new one lacks."""
+    new = version_chunks.alias("new")
+    still_there = exists().where(new.c.version_id == bindparam("new"), new.c.chunk_no == version_chunks.c.chunk_no)
+    return select(func.count(version_chunks.c.chunk_no.distinct())).where(
+        version_chunks.c.version_id == bindparam("old"), ~still_there
+    )
+
+
+_DROPPED = _dropped()
+
 
 def kept(connection: Connection, document_id: int) -> list[Version]:
     """Published versions of a living document, newest first."""
@@ -27,35 +78,32 @@ def kept(connection: Connection, document_id: int) -> list[Version]:
 
 def begin(connection: Connection, new: VersionDraft, *, task_id: str, now: int) -> int:
     """Insert a version without number; the drafts that the same task left are removed."""
-    living = select(documents.c.id).where(documents.c.id == new.document_id, documents.c.deleted_at.is_(None))
-    if connection.execute(living).first() is None:
+    if connection.execute(_LIVING, {"document": new.document_id}).first() is None:
         raise NotFound("document_not_found", document_id=new.document_id)
-    left = select(versions.c.id).where(
-        versions.c.document_id == new.document_id, versions.c.task_id == task_id, versions.c.number.is_(None)
-    )
-    if stale := list(connection.execute(left).scalars()):
+    if stale := list(connection.execute(_LEFT, {"document": new.document_id, "task": task_id}).scalars()):
         remove_versions(connection, new.document_id, stale)
     return inserted_id(
         connection,
-        insert(versions).values(
-            document_id=new.document_id,
-            space_id=new.space_id,
-            replaces=new.replaces,
-            task_id=task_id,
-            content_hash=new.content_hash,
-            settings_hash=new.settings_hash,
-            media_type=new.media_type,
-            size=new.size,
-            mtime_ns=new.mtime_ns,
-            title=new.title,
-            metadata=dict(new.metadata),
-            notices=[dict(notice) for notice in new.notices],
-            chunk_count=0,
-            embedded=0,
-            reused=0,
-            deleted=0,
-            created_at=now,
-        ),
+        _NEW,
+        {
+            "document_id": new.document_id,
+            "space_id": new.space_id,
+            "replaces": new.replaces,
+            "task_id": task_id,
+            "content_hash": new.content_hash,
+            "settings_hash": new.settings_hash,
+            "media_type": new.media_type,
+            "size": new.size,
+            "mtime_ns": new.mtime_ns,
+            "title": new.title,
+            "metadata": dict(new.metadata),
+            "notices": [dict(notice) for notice in new.notices],
+            "chunk_count": 0,
+            "embedded": 0,
+            "reused": 0,
+            "deleted": 0,
+            "created_at": now,
+        },
     )
 
 
@@ -65,16 +113,7 @@ def draft(connection: Connection, version_id: int) -> Any:
     :class:`Conflict` (``version_vanished``) if it is not being built any more, and (``document_not_found``) if its
     document was deleted.
     """
-    row = connection.execute(
-        select(
-            versions,
-            documents.c.collection_id,
-            documents.c.current_version_id,
-            documents.c.deleted_at,
-        )
-        .join(documents, documents.c.id == versions.c.document_id)
-        .where(versions.c.id == version_id, versions.c.number.is_(None))
-    ).first()
+    row = connection.execute(_DRAFT, {"version": version_id}).first()
     if row is None:
         raise Conflict("version_vanished", version_id=version_id)
     if row.deleted_at is not None:
@@ -92,29 +131,30 @@ def publish(connection: Connection, version_id: int, *, keep_versions: int, now:
         raise Conflict("space_replaced", document_id=new.document_id)
     if new.current_version_id != new.replaces:
         raise Conflict("document_changed", document_id=new.document_id)
-    mine = versions.c.document_id == new.document_id
-    number = connection.execute(select(func.coalesce(func.max(versions.c.number), 0) + 1).where(mine)).scalar_one()
+    number = connection.execute(_NEXT_NUMBER, {"document": new.document_id}).scalar_one()
     chunks_before = _chunk_count(connection, new.current_version_id)
     deleted = _count_dropped(connection, new.current_version_id, version_id)
     reused = new.chunk_count - new.embedded
     connection.execute(
-        update(versions)
-        .where(versions.c.id == version_id, versions.c.number.is_(None))
-        .values(number=number, published_at=now, reused=reused, deleted=deleted)
+        _NUMBER,
+        {
+            "version": version_id,
+            "new_number": number,
+            "new_published_at": now,
+            "new_reused": reused,
+            "new_deleted": deleted,
+        },
     )
     generation = catalogue.advance(connection, collection.id, chunks=new.chunk_count - chunks_before)
     connection.execute(
-        update(documents)
-        .where(documents.c.id == new.document_id, documents.c.deleted_at.is_(None))
-        .values(
-            current_version_id=version_id,
-            state=str(DocumentState.INDEXED),
-            media_type=new.media_type,
-            error=None,
-            generation=generation,
-            indexed_at=now,
-            updated_at=now,
-        )
+        _POINT,
+        {
+            "document": new.document_id,
+            "version": version_id,
+            "new_media_type": new.media_type,
+            "new_generation": generation,
+            "now": now,
+        },
     )
     _retire(connection, new.document_id, keep=max(1, keep_versions))
     return Publication(
@@ -128,27 +168,19 @@ def publish(connection: Connection, version_id: int, *, keep_versions: int, now:
 
 
 def _chunk_count(connection: Connection, version_id: int | None) -> int:
-    statement = select(versions.c.chunk_count).where(versions.c.id == version_id)
-    return int(connection.execute(statement).scalar() or 0)
+    if version_id is None:
+        return 0
+    return int(connection.execute(_CHUNK_COUNT, {"version": version_id}).scalar() or 0)
 
 
 def _count_dropped(connection: Connection, old_id: int | None, new_id: int) -> int:
-    """How many chunks of the old version the new one lacks."""
-    new = version_chunks.alias("new")
-    still_there = exists().where(new.c.version_id == new_id, new.c.chunk_no == version_chunks.c.chunk_no)
-    statement = select(func.count(version_chunks.c.chunk_no.distinct())).where(
-        version_chunks.c.version_id == old_id, ~still_there
-    )
-    return int(connection.execute(statement).scalar_one())
+    if old_id is None:
+        return 0
+    return int(connection.execute(_DROPPED, {"old": old_id, "new": new_id}).scalar_one())
 
 
 def _retire(connection: Connection, document_id: int, *, keep: int) -> None:
-    published = (
-        select(versions.c.id)
-        .where(versions.c.document_id == document_id, versions.c.number.is_not(None))
-        .order_by(versions.c.number.desc())
-    )
-    if beyond := list(connection.execute(published).scalars())[keep:]:
+    if beyond := list(connection.execute(_PUBLISHED, {"document": document_id}).scalars())[keep:]:
         remove_versions(connection, document_id, beyond)
 
 

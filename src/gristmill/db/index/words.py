@@ -4,24 +4,36 @@ Terms come ready-made from :mod:`gristmill.db.tokens`, so FTS5 only has to split
 what a reader may see is decided by joining with the current versions.
 """
 
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from typing import Any
 
-from sqlalchemy import bindparam, column, select, table, text
+from sqlalchemy import Select, bindparam, column, select, table, text
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index.filters import conditions
 from gristmill.db.index.rows import batches
 from gristmill.db.schema import collections, documents, version_chunks
 from gristmill.db.tokens import index_tokens, query_tokens, select_terms
-from gristmill.index.model import DocumentFilter, Scored
+from gristmill.index.model import Collection, DocumentFilter, Scored
 
 __all__ = ["MOST_TERMS", "add", "remove", "search", "words_of"]
 
 MOST_TERMS = 12
 """Terms of a query that are looked for, the rarest ones: each common word costs milliseconds and decides little."""
+_RANKED = 6000
+"""Chunks that a look ranks, about; it takes as many microseconds."""
+_REMEMBERED = 50_000
+"""Words whose frequency a connection remembers."""
 
 _WORDS = table("chunk_words", column("rowid"), column("rank"))
 _VOCABULARY = table("chunk_vocabulary", column("term"), column("doc"))
+_FREQUENCY = select(_VOCABULARY.c.term, _VOCABULARY.c.doc).where(
+    _VOCABULARY.c.term.in_(bindparam("terms", expanding=True))
+)
 
 
 def words_of(headings: Sequence[str], body: str) -> str:
@@ -45,48 +57,103 @@ def remove(connection: Connection, chunk_nos: Sequence[int]) -> None:
 
 
 def search(
-    connection: Connection, collection_id: int, query: str, *, limit: int, where: DocumentFilter | None
+    connection: Connection, collection: Collection, query: str, *, limit: int, where: DocumentFilter | None
 ) -> list[Scored]:
-    """Visible chunks by BM25, best first."""
-    terms = _chosen(connection, query)
+    """Visible chunks by BM25, best first; of those with nothing but very common words, only the newest are ranked."""
+    total = int(connection.exec_driver_sql("SELECT max(no) FROM chunks").scalar() or 0)
+    frequency = _frequencies(connection, query_tokens(query), total)
+    terms = sorted(select_terms(list(frequency), frequency, MOST_TERMS), key=frequency.__getitem__)
     if not terms or limit < 1:
         return []
+    # Every chunk of the collection has the scope: counting them for BM25 takes long, unless they are few among many.
+    scope = f"scope : {_quoted(_scope(collection.id))} AND " if collection.chunk_count * 4 < total else ""
+    statement = _statement(None) if where is None else _statement.__wrapped__(where)
+    values: dict[str, Any] = {"collection_id": collection.id, "limit": limit}
+    found: dict[int, float] = {}
+    for look in _looks(terms, frequency, total):
+        values["after"] = total - total * _RANKED // look.rows if look.rows > 2 * _RANKED else 0
+        for expression in look.expressions:
+            values["expression"] = f"{scope}words : ({expression})"
+            for chunk_no, rank in connection.execute(statement, values).all():
+                # What an earlier, fuller look said of a chunk stands.
+                found.setdefault(chunk_no, -rank)
+        if len(found) >= limit:
+            break
+    best = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit]
+    return [Scored(chunk_no=chunk_no, score=score) for chunk_no, score in best]
+
+
+@cache
+def _statement(where: DocumentFilter | None) -> Select[Any]:
     visible = (
         select(version_chunks.c.chunk_no)
         .join(documents, documents.c.current_version_id == version_chunks.c.version_id)
-        .where(version_chunks.c.chunk_no == _WORDS.c.rowid)
+        .where(
+            version_chunks.c.chunk_no == _WORDS.c.rowid,
+            # A sum has no index: SQLite would walk through the collection for each chunk.
+            documents.c.collection_id + 0 == bindparam("collection_id"),
+        )
     )
     if where is not None:
         visible = visible.join(collections, collections.c.id == documents.c.collection_id).where(*conditions(where))
     # FTS5 hands rows over best first, so visibility is only looked up until enough are found. The first weight is
     # that of the scope, which every row of the collection shares.
-    statement = (
+    return (
         select(_WORDS.c.rowid, _WORDS.c.rank)
         .where(
             text("chunk_words MATCH :expression"),
             text("rank MATCH 'bm25(0.0, 1.0)'"),
+            _WORDS.c.rowid > bindparam("after"),
             visible.correlate(_WORDS).exists(),
         )
         .order_by(_WORDS.c.rank)
-        .limit(limit)
+        .limit(bindparam("limit"))
     )
-    anyone = " OR ".join(_quoted(term) for term in terms)
-    expression = f"scope : {_quoted(_scope(collection_id))} AND words : ({anyone})"
-    found = [
-        Scored(chunk_no=row.rowid, score=-row.rank) for row in connection.execute(statement, {"expression": expression})
-    ]
-    return sorted(found, key=lambda scored: (-scored.score, scored.chunk_no))
 
 
-def _chosen(connection: Connection, query: str) -> list[str]:
-    terms = query_tokens(query)
-    statement = select(_VOCABULARY.c.term, _VOCABULARY.c.doc).where(
-        _VOCABULARY.c.term.in_(bindparam("terms", expanding=True))
-    )
-    frequency: dict[str, int] = {}
-    for batch in batches(terms):
-        frequency |= {row.term: row.doc for row in connection.execute(statement, {"terms": batch})}
-    return select_terms(terms, frequency, MOST_TERMS)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    expressions: tuple[str, ...]
+    rows: int
+    """Chunks they match, about."""
+
+
+def _looks(terms: Sequence[str], frequency: Mapping[str, int], total: int) -> Iterator[_Look]:
+    """What to ask FTS5 for, one after the other until enough is found; ``terms`` are rarest first.
+
+    Ranking a chunk costs a microsecond, so many are only ranked if nothing else helps. Chunks with a rare word always
+    are, and the common words count in them; then come those with all of the common words, then the newest with any.
+    """
+    if sum(map(frequency.__getitem__, terms)) > 2 * _RANKED:
+        # BM25 gives no weight to what stands in more than half of all chunks.
+        telling = [term for term in terms if 2 * frequency[term] <= total] or terms[:1]
+        sums = list(accumulate(map(frequency.__getitem__, telling)))
+        rare, common = telling[: bisect(sums, _RANKED)], telling[bisect(sums, _RANKED) :]
+        if rare:
+            # Whatever is among the best has its full score from the first, or else no common word.
+            both = (f"({_any(rare)}) AND ({_any(common)})",) if common else ()
+            yield _Look((*both, _any(rare)), _RANKED)
+        if len(common) > 1:
+            together = float(total)
+            for term in common:
+                together *= frequency[term] / total
+            yield _Look((" AND ".join(map(_quoted, common)),), int(together))
+        yield _Look((_any(telling),), sums[-1])
+    yield _Look((_any(terms),), 0)
+
+
+def _frequencies(connection: Connection, terms: Sequence[str], total: int) -> dict[str, int]:
+    """In how many chunks those of ``terms`` stand that stand anywhere, in the order given; about, for SQLite counts."""
+    known_for, known = connection.info.get("frequencies", (0, {}))
+    if not known_for <= total <= known_for * 1.1 or len(known) > _REMEMBERED:
+        known_for, known = connection.info["frequencies"] = (total, {})
+    for batch in batches(term for term in terms if term not in known):
+        known |= {row.term: row.doc for row in connection.execute(_FREQUENCY, {"terms": batch})}
+    return {term: known[term] for term in terms if term in known}
+
+
+def _any(terms: Sequence[str]) -> str:
+    return " OR ".join(map(_quoted, terms))
 
 
 def _scope(collection_id: int) -> str:

@@ -49,6 +49,9 @@ __all__ = ["add_tasks", "cancel_tasks", "end_attempt", "move", "record", "retry_
 _FRESH_TRY: Mapping[str, Any] = {"waiting": False, "worker_id": None, "dispatched_at": None, "due": True}
 
 
+# Built once: building a statement costs more than running it.
+_ADD = insert(tasks)
+_BY_ID = select(tasks).where(tasks.c.id.in_(bindparam("ids", expanding=True)))
 _RECORD = insert(task_events)
 
 
@@ -143,7 +146,7 @@ def add_tasks(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Ta
             found = task
         answers.append(found.id)
     if fresh:
-        tx.execute(insert(tasks), [new_row(task, now) for task in fresh])
+        tx.execute(_ADD, [new_row(task, now) for task in fresh])
     rows = {row.id: row for row in _rows_by_id(tx, answers)}
     record(tx, [rows[task.id] for task in fresh], "submitted", now)
     return [task_from(rows[task_id]) for task_id in answers]
@@ -163,7 +166,7 @@ def _known(tx: Connection, new_tasks: Sequence[NewTask]) -> dict[tuple[str, str 
 def _rows_by_id(tx: Connection, ids: Sequence[str]) -> list[Any]:
     rows: list[Any] = []
     for start in range(0, len(ids), 500):
-        rows.extend(tx.execute(select(tasks).where(tasks.c.id.in_(ids[start : start + 500]))))
+        rows.extend(tx.execute(_BY_ID, {"ids": ids[start : start + 500]}))
     return rows
 
 

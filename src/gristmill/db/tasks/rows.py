@@ -5,7 +5,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Text, and_, or_, true, type_coerce
 
 from gristmill.db.schema import task_events, tasks, workers
-from gristmill.tasks.model import Event, NewTask, Progress, Task, TaskError, TaskFilter, TaskState, Worker
+from gristmill.tasks.model import (
+    UNDECODABLE,
+    Event,
+    Json,
+    NewTask,
+    Progress,
+    Task,
+    TaskError,
+    TaskFilter,
+    TaskState,
+    Worker,
+)
 
 __all__ = ["event_from", "matches", "new_row", "progress_values", "task_from", "worker_from"]
 
@@ -19,7 +30,7 @@ def task_from(row: Row[Any]) -> Task:
         queue=row.queue,
         state=TaskState(row.state),
         priority=row.priority,
-        payload=row.payload,
+        payload=_mapping(row.payload),
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         crash_count=row.crash_count,
@@ -44,12 +55,23 @@ def task_from(row: Row[Any]) -> Task:
         user_id=row.user_id,
         idempotency_key=row.idempotency_key,
         request_hash=row.request_hash,
-        result=row.result,
+        result=None if row.result is None else _mapping(row.result),
         item_count=row.item_count,
         items_expire_at=row.items_expire_at,
-        checkpoint=row.checkpoint,
-        error=None if row.error is None else TaskError(**row.error),
+        checkpoint=None if row.checkpoint is None else _mapping(row.checkpoint),
+        error=_error_from(row.error),
     )
+
+
+def _mapping(value: Any) -> Json:
+    return value if isinstance(value, dict) else {UNDECODABLE: str(value)[:200]}
+
+
+def _error_from(value: Any) -> TaskError | None:
+    try:
+        return None if value is None else TaskError(**value)
+    except TypeError:
+        return TaskError(code="unexpected_error", facts={"error": UNDECODABLE})
 
 
 def new_row(task: NewTask, now: int) -> dict[str, Any]:
@@ -99,7 +121,8 @@ def progress_values(progress: Progress) -> dict[str, Any]:
 
 def event_from(row: Row[Any]) -> Event:
     """The event of a row of ``task_events``."""
-    return Event(**{column.name: getattr(row, column.name) for column in task_events.c})
+    values = {column.name: getattr(row, column.name) for column in task_events.c}
+    return Event(**{**values, "detail": _mapping(row.detail)})
 
 
 def worker_from(row: Row[Any]) -> Worker:

@@ -20,9 +20,14 @@ def parse(fetched: Fetched, *, limits: ParseLimits) -> Parsed:
     Raises ``StepFailed`` for a document that is damaged, encrypted or of no known format, and ``LimitExceeded`` for
     one that takes too long or unpacks to too much. Everything short of that is a notice.
     """
+    # Not kept in a variable: from here on the text is there, and the bytes would take as much memory again.
+    draft = read(_material(fetched), limits)
+    return assemble(draft, name=fetched.name, limits=limits)
+
+
+def _material(fetched: Fetched) -> Material:
     try:
         data = fetched.path.read_bytes()
     except OSError as error:
         raise StepFailed("fetched_file_gone", name=fetched.name) from error
-    material = Material(data=data, name=fetched.name, declared_type=fetched.declared_type)
-    return assemble(read(material, limits), name=fetched.name, limits=limits)
+    return Material(data=data, name=fetched.name, declared_type=fetched.declared_type)

@@ -40,10 +40,11 @@ def read_archive(material: Material, limits: ParseLimits, read: Callable[[Materi
     with archive:
         members = _members(archive)
         room = limits.max_archive_bytes
+        letters = limits.max_text_chars
         for position, (info, path) in enumerate(members):
-            if position >= limits.max_archive_members or room <= 0:
+            if position >= limits.max_archive_members or room <= 0 or letters <= 0:
                 left = len(members) - position
-                notices.append(Notice(code="archive_cut", facts={"name": material.name, "left": left}))
+                notices.insert(0, Notice(code="archive_cut", facts={"name": material.name, "left": left}))
                 break
             full_name = f"{material.name}/{path}"
             try:
@@ -56,6 +57,7 @@ def read_archive(material: Material, limits: ParseLimits, read: Callable[[Materi
                 notices.append(Notice(code=error.code, facts={**error.facts, "member": path}))
                 continue
             parsed += 1
+            letters -= sum(len(section.text) for section in draft.sections)
             notices += [Notice(code=n.code, facts={**n.facts, "member": path}) for n in draft.notices]
             sections += [
                 Section(text=section.text, page=section.page, part=path, markdown=section.markdown)

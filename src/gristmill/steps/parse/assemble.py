@@ -3,6 +3,8 @@
 Every offset of a parsed document is made here, after cleaning, so none can be off.
 """
 
+from dataclasses import replace
+
 from gristmill.steps.model import Heading, Notice, Page, Parsed, Part, Span
 from gristmill.steps.parse.clean import clean
 from gristmill.steps.parse.draft import Draft, Section
@@ -13,17 +15,21 @@ __all__ = ["assemble"]
 
 _BETWEEN = "\n\n"
 _TITLE_CHARS = 300
+_MOST_NOTICES = 100
 
 
 def assemble(draft: Draft, *, name: str, limits: ParseLimits) -> Parsed:
     """The finished document; an empty one gets a notice unless the draft already says why."""
     notices = list(draft.notices)
     placed, text = _placed(draft.sections, limits.max_text_chars)
-    total = sum(len(section.text) for section in draft.sections)
-    if placed and placed[-1][0].text != placed[-1][1]:
+    total = sum(len(section.text) + section.left_out for section in draft.sections)
+    if placed and (placed[-1][0].text != placed[-1][1] or placed[-1][0].left_out):
         notices.append(Notice(code="text_cut", facts={"name": name, "kept": len(text), "total": total}))
     if not text and not notices:
         notices.append(Notice(code="no_text_found", facts={"name": name}))
+    if len(notices) > _MOST_NOTICES:
+        left = len(notices) - _MOST_NOTICES
+        notices[_MOST_NOTICES:] = [Notice(code="notices_cut", facts={"name": name, "left": left})]
     headings: list[Heading] = []
     tables: list[Span] = []
     pages: list[Page] = []
@@ -64,7 +70,7 @@ def _placed(sections: tuple[Section, ...], room: int) -> tuple[list[tuple[Sectio
         text = clean(section.text).strip("\n").rstrip()
         if not text.strip():
             continue
-        tidy = Section(text=text, page=section.page, part=section.part, markdown=section.markdown)
+        tidy = replace(section, text=text)
         kept = text[: max(room, 0)]
         if not kept.strip():
             if placed:
@@ -72,7 +78,7 @@ def _placed(sections: tuple[Section, ...], room: int) -> tuple[list[tuple[Sectio
             kept = ""
         placed.append((tidy, kept))
         room -= len(kept) + len(_BETWEEN)
-        if kept != text:
+        if kept != text or section.left_out:
             break
     return placed, _BETWEEN.join(kept for _, kept in placed)
 

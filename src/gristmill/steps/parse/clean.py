@@ -5,17 +5,34 @@ but tab and newline, no lone surrogates.
 """
 
 import re
+from collections.abc import Iterator
 
 __all__ = ["clean"]
 
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 # Soft hyphens and byte order marks are invisible and split words for every search.
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f\xad\ufeff\ufffe\uffff]")
+_SLAB = 1 << 20
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
     """``text`` with LF line ends and without what no reader ever sees; surrogate pairs are joined, lone ones go."""
+    return _cleaned(text) if len(text) <= _SLAB else "".join(map(_cleaned, _slabs(text)))
+
+
+def _slabs(text: str) -> Iterator[str]:
+    """``text`` in stretches, so that many replacements need little memory; none ends inside of what is one."""
+    start = 0
+    while start < len(text):
+        end = start + _SLAB
+        while end < len(text) and (text[end - 1] == "\r" or "\ud800" <= text[end - 1] <= "\udbff"):
+            end += 1
+        yield text[start:end]
+        start = end
+
+
+def _cleaned(text: str) -> str:
     text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
     if _SURROGATES.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")

@@ -22,18 +22,18 @@ _SAMPLE_ROWS = 50
 _WIDEST = 1_000
 
 
-def read_csv(material: Material, _limits: ParseLimits) -> Draft:
+def read_csv(material: Material, limits: ParseLimits) -> Draft:
     """Values separated by commas, semicolons, tabs or bars."""
-    return _read(material, Format.CSV, ",;\t|")
+    return _read(material, limits, Format.CSV, ",;\t|")
 
 
-def read_tsv(material: Material, _limits: ParseLimits) -> Draft:
+def read_tsv(material: Material, limits: ParseLimits) -> Draft:
     """Values separated by tabs."""
-    return _read(material, Format.TSV, "\t")
+    return _read(material, limits, Format.TSV, "\t")
 
 
-def _read(material: Material, kind: Format, delimiters: str) -> Draft:
-    source = decoded(material)
+def _read(material: Material, limits: ParseLimits, kind: Format, delimiters: str) -> Draft:
+    source = decoded(material, limits)
     text = clean(source.text)
     notices = decoding_notices(source, material.name)
     rows: list[list[str]] = []
@@ -48,7 +48,7 @@ def _read(material: Material, kind: Format, delimiters: str) -> Draft:
         notices += (Notice(code="read_as_plain_text", facts={"name": material.name, "format": kind.value}),)
         rows = []
     return Draft(
-        sections=(Section(text=table(rows) if rows else text, markdown=bool(rows)),),
+        sections=(Section(text=table(rows) if rows else text, markdown=bool(rows), left_out=source.left_out),),
         media_type=MEDIA_TYPES[kind],
         encoding=source.encoding,
         metadata={"rows": max(len(rows) - 1, 0), "columns": rows[0]} if rows else {},

@@ -36,6 +36,8 @@ class Section:
     part: str | None = None
     markdown: bool = True
     """Whether ``#`` and ``|`` at line starts mean headings and tables here."""
+    left_out: int = 0
+    """Characters that its reader did not read, because there are more than will be kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

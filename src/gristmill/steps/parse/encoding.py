@@ -28,6 +28,7 @@ _EMPTY_CLAIMS = frozenset({"utf-8", "ascii", "iso8859-1"})
 # Python decodes these too, but no document is written in them and some are slow on purpose-made input.
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "utf-7", "mbcs"})
 _SAMPLE_BYTES = 65_536
+_STEP_BYTES = 1 << 20
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 
 _SIMPLIFIED = frozenset(
@@ -49,6 +50,8 @@ class Decoded:
     text: str = field(repr=False)
     encoding: str
     lossy: bool = False
+    left_out: int = 0
+    """Characters beyond those that were asked for."""
 
 
 def charset_of(declaration: str | None) -> str | None:
@@ -58,61 +61,82 @@ def charset_of(declaration: str | None) -> str | None:
         return None
     try:
         name = codecs.lookup(found[1]).name
+        # Some codecs know no text at all: those that compress, for example.
+        b" ".decode(name)
+    except UnicodeError:
+        pass
     except LookupError:
         return None
     return None if name in _NO_CHARSETS else name
 
 
-def decode(data: bytes, declared: str | None = None) -> Decoded:
-    """The text of ``data``; ``declared`` is believed only where the bytes allow it."""
+def decode(data: bytes, declared: str | None = None, *, most: int | None = None) -> Decoded:
+    """The text of ``data``, of which ``most`` characters are enough; ``declared`` is believed where the bytes allow it."""
     for mark, name in _MARKS:
         if data.startswith(mark):
-            return _forgiving(data, name)
-    strict = _strictly(data, "utf-8")
+            return _forgiving(data, name, most)
+    strict = _strictly(data, "utf-8", most)
     # Plain ASCII with NULs in between is UTF-16 without its mark, and valid UTF-8 too.
     wide = _wide(data, share=0.005 if strict is None else 0.7)
     if strict is not None and not wide:
-        return Decoded(text=strict, encoding="utf-8")
+        return strict
     # Servers say latin-1 and UTF-8 of anything; the bytes have already denied the latter.
     claims = [_NAMES.get(name, name) for name in (declared, wide) if name and name not in _EMPTY_CLAIMS]
     for claim in claims:
-        text = _strictly(data, claim)
+        text = _strictly(data, claim, most)
         if text is not None:
-            return Decoded(text=text, encoding=claim)
-    return _guessed(data)
+            return text
+    return _guessed(data, most)
 
 
-def _guessed(data: bytes) -> Decoded:
+def _guessed(data: bytes, most: int | None) -> Decoded:
     if _nearly_utf8(data):
-        return _forgiving(data, "utf-8")
+        return _forgiving(data, "utf-8", most)
     for name in ("euc_jp", "cp932"):
-        text = _strictly(data, name)
-        if text is not None and _reads_as_japanese(text):
-            return Decoded(text=text, encoding=name)
-    text = _strictly(data, "gb18030") if _mainland(data) else None
+        text = _strictly(data, name, most)
+        if text is not None and _reads_as_japanese(text.text):
+            return text
+    text = _strictly(data, "gb18030", most) if _mainland(data) else None
     # Names and terms need not contain a common character; whole sentences do.
-    if text is not None and _reads_as_chinese(text, _SIMPLIFIED, share=0.05, at_least=12):
-        return Decoded(text=text, encoding="gb18030")
-    text = _strictly(data, "cp950")
-    if text is not None and _reads_as_chinese(text, _TRADITIONAL, share=0.15, at_least=0):
-        return Decoded(text=text, encoding="cp950")
-    name = _statistically(data[:_SAMPLE_BYTES])
-    return _forgiving(data, name)
+    if text is not None and _reads_as_chinese(text.text, _SIMPLIFIED, share=0.05, at_least=12):
+        return text
+    text = _strictly(data, "cp950", most)
+    if text is not None and _reads_as_chinese(text.text, _TRADITIONAL, share=0.15, at_least=0):
+        return text
+    return _forgiving(data, _statistically(data[:_SAMPLE_BYTES]), most)
 
 
-def _strictly(data: bytes, name: str) -> str | None:
+def _strictly(data: bytes, name: str, most: int | None = None) -> Decoded | None:
     try:
-        return data.decode(name)
+        text, left_out = _read(data, name, "strict", most)
     except (UnicodeError, LookupError):
         return None
+    return Decoded(text=text, encoding=_NAMES.get(name, name), left_out=left_out)
 
 
-def _forgiving(data: bytes, name: str) -> Decoded:
-    text = _strictly(data, name)
-    known = _NAMES.get(name, name)
-    if text is not None:
-        return Decoded(text=text, encoding=known)
-    return Decoded(text=data.decode(name, "replace"), encoding=known, lossy=True)
+def _forgiving(data: bytes, name: str, most: int | None) -> Decoded:
+    strict = _strictly(data, name, most)
+    if strict is not None:
+        return strict
+    text, left_out = _read(data, name, "replace", most)
+    return Decoded(text=text, encoding=_NAMES.get(name, name), lossy=True, left_out=left_out)
+
+
+def _read(data: bytes, name: str, errors: str, most: int | None) -> tuple[str, int]:
+    """The first ``most`` characters, and how many more there are; all bytes are looked at."""
+    if most is None or len(data) <= most:
+        return data.decode(name, errors), 0
+    # Decoded whole, one character beyond the basic plane makes a text four times as large as its bytes.
+    decoder = codecs.getincrementaldecoder(name)(errors)
+    kept: list[str] = []
+    room = most
+    left_out = 0
+    for start in range(0, len(data), _STEP_BYTES):
+        text = decoder.decode(data[start : start + _STEP_BYTES], start + _STEP_BYTES >= len(data))
+        kept.append(text[:room])
+        left_out += max(len(text) - room, 0)
+        room -= len(kept[-1])
+    return "".join(kept), left_out
 
 
 def _wide(data: bytes, *, share: float) -> str | None:

@@ -13,9 +13,9 @@ from gristmill.steps.parse.plain import decoded, decoding_notices
 __all__ = ["read_json", "read_json_lines"]
 
 
-def read_json(material: Material, _limits: ParseLimits) -> Draft:
+def read_json(material: Material, limits: ParseLimits) -> Draft:
     """One JSON document, indented; what cannot be read as JSON stays as it is."""
-    source = decoded(material)
+    source = decoded(material, limits)
     text = clean(source.text)
     notices = decoding_notices(source, material.name)
     try:
@@ -23,19 +23,19 @@ def read_json(material: Material, _limits: ParseLimits) -> Draft:
     except (ValueError, RecursionError):
         notices += (Notice(code="read_as_plain_text", facts={"name": material.name, "format": "json"}),)
     return Draft(
-        sections=(Section(text=text, markdown=False),),
+        sections=(Section(text=text, markdown=False, left_out=source.left_out),),
         media_type=MEDIA_TYPES[Format.JSON],
         encoding=source.encoding,
         notices=notices,
     )
 
 
-def read_json_lines(material: Material, _limits: ParseLimits) -> Draft:
+def read_json_lines(material: Material, limits: ParseLimits) -> Draft:
     """One JSON value a line; a line that is none stays as it is."""
-    source = decoded(material)
+    source = decoded(material, limits)
     lines = [_line(line) for line in clean(source.text).split("\n") if line.strip()]
     return Draft(
-        sections=(Section(text="\n".join(lines), markdown=False),),
+        sections=(Section(text="\n".join(lines), markdown=False, left_out=source.left_out),),
         media_type=MEDIA_TYPES[Format.JSON_LINES],
         encoding=source.encoding,
         metadata={"rows": len(lines)},

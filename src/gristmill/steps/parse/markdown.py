@@ -9,6 +9,10 @@ from collections.abc import Iterator, Sequence
 __all__ = ["fenced", "table"]
 
 _ROWS_PER_TABLE = 20
+_HEAD_CHARS = 2_000
+"""A longer head fills a chunk by itself, so it is written once."""
+_RAGGED = 4
+"""From this many missing cells for each that is there, rows are not filled up: that would multiply the text."""
 _BACKQUOTES = re.compile("`{3,}")
 
 
@@ -24,8 +28,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     width = max((len(row) for row in rows), default=0)
     if not width:
         return ""
+    if width * len(rows) > (_RAGGED + 1) * sum(len(row) for row in rows) and width > _ROWS_PER_TABLE:
+        return "\n".join(_row(row, len(row)) for row in rows)
     head, body = rows[0], rows[1:]
-    groups = [body[n : n + _ROWS_PER_TABLE] for n in range(0, len(body), _ROWS_PER_TABLE)] or [[]]
+    size = _ROWS_PER_TABLE if sum(len(cell) for cell in head) <= _HEAD_CHARS else max(len(body), 1)
+    groups = [body[n : n + size] for n in range(0, len(body), size)] or [[]]
     return "\n\n".join("\n".join(_lines(head, group, width)) for group in groups)
 
 

@@ -19,7 +19,8 @@ _LINE = re.compile(
     r")",
     re.MULTILINE,
 )
-_CLOSING_HASHES = re.compile(r"(?:^|[ \t]+)#+[ \t]*$")
+# Begins at the first of many blanks alone, not once more at each of them.
+_CLOSING_HASHES = re.compile(r"(?:^|(?<![ \t])[ \t]+)#+[ \t]*$")
 _NOT_PROSE = re.compile(r" {0,3}(?:[#>|]|[-*+][ \t]|\d+[.)][ \t]|`{3}|~{3})| {4}|\t")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 

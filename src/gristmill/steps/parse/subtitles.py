@@ -12,21 +12,21 @@ from gristmill.steps.parse.plain import decoded, decoding_notices
 
 __all__ = ["read_subtitles"]
 
-_TIMES = re.compile(r"^\s*((?:\d{1,3}:)?\d{1,2}:\d{2})[.,]\d{1,3}\s*-->.*$", re.MULTILINE)
-_NUMBER = re.compile(r"\n\s*\d+\s*$")
+_TIMES = re.compile(r"^[^\S\n]*((?:\d{1,3}:)?\d{1,2}:\d{2})[.,]\d{1,3}\s*-->.*$", re.MULTILINE)
+_NUMBER = re.compile(r"\s*\d+\s*")
 _TAGS = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|<\d[\d:.]*>|\{\\[^{}\n]{0,80}\}")
 
 
-def read_subtitles(material: Material, _limits: ParseLimits) -> Draft:
+def read_subtitles(material: Material, limits: ParseLimits) -> Draft:
     """SubRip or WebVTT; numbers, end times and styling are left out."""
-    source = decoded(material)
+    source = decoded(material, limits)
     text = clean(source.text)
     notices = decoding_notices(source, material.name)
     lines = list(_spoken(text))
     if not lines and text.strip():
         notices += (Notice(code="read_as_plain_text", facts={"name": material.name, "format": "srt"}),)
     return Draft(
-        sections=(Section(text="\n".join(lines) or text, markdown=False),),
+        sections=(Section(text="\n".join(lines) or text, markdown=False, left_out=source.left_out),),
         media_type=MEDIA_TYPES[Format.SUBTITLES],
         encoding=source.encoding,
         notices=notices,
@@ -40,7 +40,8 @@ def _spoken(text: str) -> Iterator[str]:
         said = text[mark.end() : end]
         if position + 1 < len(marks):
             # The number of the next cue stands alone in the line above its times.
-            said = _NUMBER.sub("", said.rstrip("\n"))
+            before, _, last = said.rstrip().rpartition("\n")
+            said = before if _NUMBER.fullmatch(last) else said
         words = " ".join(_TAGS.sub("", said).split())
         if words:
             yield f"[{mark[1]}] {words}"

@@ -54,9 +54,9 @@ class _Lines:
             self.lines.append(f"{name}: {text}" if name else text)
 
 
-def read_xml(material: Material, _limits: ParseLimits) -> Draft:
+def read_xml(material: Material, limits: ParseLimits) -> Draft:
     """Elements, attributes and text; what is not well formed, or declares entities, stays as it is written."""
-    source = decoded(material)
+    source = decoded(material, limits)
     notices = decoding_notices(source, material.name)
     text = source.text.lstrip("\ufeff")
     try:
@@ -64,7 +64,7 @@ def read_xml(material: Material, _limits: ParseLimits) -> Draft:
     except (expat.ExpatError, _EntityDeclaredError, UnicodeEncodeError):
         notices += (Notice(code="read_as_plain_text", facts={"name": material.name, "format": "xml"}),)
     return Draft(
-        sections=(Section(text=text, markdown=False),),
+        sections=(Section(text=text, markdown=False, left_out=source.left_out),),
         media_type=MEDIA_TYPES[Format.XML],
         encoding=source.encoding,
         notices=notices,

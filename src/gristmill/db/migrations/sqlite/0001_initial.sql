@@ -47,6 +47,10 @@ CREATE TABLE tasks (
         CHECK (worker_id IS NULL OR state = 'processing'),
     CONSTRAINT processing_is_held_or_waits
         CHECK (state != 'processing' OR (worker_id IS NULL) = waiting),
+    CONSTRAINT numbers_are_numbers
+        CHECK (typeof(soft_limit_seconds) = 'real' AND typeof(hard_limit_seconds) = 'real'
+               AND typeof(attempt) = 'integer' AND typeof(max_attempts) = 'integer'
+               AND typeof(crash_count) = 'integer' AND typeof(lease) = 'integer'),
     CONSTRAINT failed_says_why
         CHECK (state != 'failed' OR error IS NOT NULL)
 );

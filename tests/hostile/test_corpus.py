@@ -1,0 +1,394 @@
+"""One bad file in six, of every kind we know, among good ones: the good are found, the bad say why, the worker lives."""
+
+import gzip
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from gristmill.messages import CATALOGUE
+from tests.material.hostile import MARK, Specimen, specimens
+from tests.material.web import Answer, Site, serve
+from tests.support.processes import python_environment
+from tests.support.service import Service, serving
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+GOOD = 300
+MEMORY_MB = 600
+DEFECTS = {"unexpected_error", "worker_lost", "memory_exhausted", "hard_limit_exceeded"}
+"""Errors that a hostile file must not come to: they mean that it was not recognised as one."""
+
+PRIVATE = [
+    "http://127.0.0.1:{port}/",
+    "http://localhost:{port}/",
+    "http://127.1:{port}/",
+    "http://2130706433:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://0:{port}/",
+    "http://[::]:{port}/",
+    "http://[::1]:{port}/",
+    "http://[::ffff:127.0.0.1]:{port}/",
+    "http://[::127.0.0.1]:{port}/",
+    "http://[::ffff:0:127.0.0.1]:{port}/",
+    "http://[64:ff9b::7f00:1]:{port}/",
+    "http://[64:ff9b:1::7f00:1]:{port}/",
+    "http://[2002:7f00:1::]:{port}/",
+    "http://[fd00::1]/",
+    "http://[fe80::1]/",
+    "http://[ff02::1]/",
+    "http://[fec0::1]/",
+    "http://[2001:db8::1]/",
+    "http://10.0.0.1/",
+    "http://172.16.0.1/",
+    "http://192.168.0.1/",
+    "http://100.64.0.1/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://[fd00:ec2::254]/latest/meta-data/",
+    "http://192.0.0.192/",
+    "http://198.18.0.1/",
+    "http://224.0.0.1/",
+    "http://255.255.255.255/",
+]
+
+
+@dataclass(kw_only=True)
+class Ground:
+    """What is left when the library has been indexed."""
+
+    service: Service
+    specimens: Mapping[int, Specimen]
+    good: list[int]
+    named: Mapping[str, int]
+    """Document ids of what was handed in by path or address, by a name of the test's own."""
+    refused: Mapping[str, str]
+    """Codes of what was refused at registration."""
+    details: Mapping[int, Mapping[str, Any]]
+    worker: "subprocess.Popen[bytes]"
+    slots: tuple[set[int], set[int]]
+    """Pids before and after."""
+    peak_mb: float
+    inner: Site
+    seconds: float = field(default=0.0)
+
+    def codes(self, doc_id: int) -> set[str]:
+        """What is said of a document: its error, or its notices."""
+        detail = self.details[doc_id]
+        error = [detail["error"]] if "error" in detail else []
+        return {told["code"] for told in [*error, *detail.get("notices", ())]}
+
+
+@contextmanager
+def working(data: Path, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """The worker of the product with two slots."""
+    command = [sys.executable, "-m", "gristmill.worker", "--data", str(data), "--concurrency", "2", "--attached"]
+    worker = subprocess.Popen(
+        command, env=python_environment(**settings), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield worker
+    finally:
+        worker.terminate()
+        worker.communicate(timeout=30)
+
+
+def redirect(location: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(302)
+        request.send_header("Location", location)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return answer
+
+
+def page(body: bytes, **headers: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def dripping(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", "1000000")
+    request.end_headers()
+    while True:
+        request.wfile.write(b"x")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A library, good and bad mixed, that the real service has taken in."""
+    root, outside = tmp_path_factory.mktemp("library"), tmp_path_factory.mktemp("outside")
+    data = tmp_path_factory.mktemp("data")
+    (outside / "secret.txt").write_text("forbiddenword", "utf-8")
+    with serve({"/secret.txt": page(b"forbiddenword")}) as inner:
+        pages = {
+            "/inward": redirect(inner.url("/secret.txt")),
+            "/metadata": redirect("http://169.254.169.254/latest/meta-data/"),
+            "/file": redirect("file:///etc/passwd"),
+            "/loop": redirect("/loop"),
+            "/bomb.txt": page(gzip.compress(b"a" * (300 << 20), 9), Content_Encoding="gzip"),
+            "/huge.txt": page(b"x", Content_Length=str(10**15)),
+            "/drip.txt": dripping,
+            "/good.txt": page(f"{MARK} by wire".encode()),
+        }
+        with serve(pages) as site, serving(data, {"sources": {"roots": [root]}}) as service:
+            limits = {
+                "GRISTMILL_WORKERS__MEMORY_LIMIT_MB": str(MEMORY_MB),
+                "GRISTMILL_SOURCES__MAX_TEXT_CHARS": "60000",
+                "GRISTMILL_SOURCES__PARSE_TIMEOUT_SECONDS": "15",
+                "GRISTMILL_SOURCES__FETCH_TIMEOUT_SECONDS": "2",
+                "GRISTMILL_SOURCES__ALLOWED_HOSTS": site.host,
+            }
+            with working(data, **limits) as worker:
+                eventually(lambda: service.get("/health/ready").ok, seconds=30)
+                yield _taken_in(service, worker, root, outside, site, inner)
+
+
+def _taken_in(
+    service: Service, worker: "subprocess.Popen[bytes]", root: Path, outside: Path, site: Site, inner: Site
+) -> Ground:
+    before = eventually(lambda: _slots(worker) if len(_slots(worker)) == 2 else None, 20)
+    began = time.monotonic()
+    good = _good(service, root)
+    bad = {_uploaded(service, specimen): specimen for specimen in specimens()}
+    named, refused = _by_name(service, root, outside, site, inner)
+    mixed = [doc_id for pair in zip(good, [*bad, *named.values()], strict=False) for doc_id in pair]
+    ids = list(dict.fromkeys([*mixed, *good, *bad, *named.values()]))
+    queued = service.data(service.post("/api/index/index-documents", json={"doc_ids": ids}))
+    peak = 0.0
+
+    def ended() -> dict[str, Any] | None:
+        nonlocal peak
+        peak = max(peak, *(_peak_mb(pid) for pid in _slots(worker)), 0.0)
+        task: dict[str, Any] = service.data(service.get(f"/api/tasks/{queued['task_id']}"))
+        return task if task["state"] in ("completed", "failed", "cancelled") else None
+
+    assert (eventually(ended, seconds=180) or {})["state"] == "completed"
+    seconds = time.monotonic() - began
+    result = service.data(service.get(f"/api/tasks/{queued['task_id']}/result", params={"limit": 1000}))
+    details = {item["doc_id"]: item for item in result["items"]}
+    after = _slots(worker)
+    return Ground(
+        service=service,
+        specimens=bad,
+        good=good,
+        named=named,
+        refused=refused,
+        details=details,
+        worker=worker,
+        slots=(before or set(), after),
+        peak_mb=peak,
+        inner=inner,
+        seconds=seconds,
+    )
+
+
+def _slots(worker: "subprocess.Popen[bytes]") -> set[int]:
+    return {child.pid for child in psutil.Process(worker.pid).children()}
+
+
+def _peak_mb(pid: int) -> float:
+    """The most real memory the process ever had, where the system tells; else what it has now."""
+    try:
+        if sys.platform == "linux":
+            status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+            return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+        return float(psutil.Process(pid).memory_info().rss) / 2**20
+    except (OSError, StopIteration, psutil.Error):
+        return 0.0
+
+
+def _miller(number: int) -> str:
+    """A word that one good document has."""
+    return "quil" + "".join(chr(ord("a") + int(digit)) for digit in f"{number:03}") + "ok"
+
+
+def _good(service: Service, root: Path) -> list[int]:
+    paths = []
+    for number in range(GOOD):
+        path = root / f"good-{number}.txt"
+        path.write_text(f"Sack {number}. Its miller is {_miller(number)}. 第{number}袋黑麦。", "utf-8")
+        paths.append(str(path))
+    answer = service.data(service.post("/api/documents", json={"paths": paths}))
+    return [document["id"] for document in answer["documents"]]
+
+
+def _uploaded(service: Service, specimen: Specimen) -> int:
+    part = {"files": (specimen.name, specimen.data)}
+    answer = service.data(service.post("/api/documents", files=part))
+    return int(answer["documents"][0]["id"])
+
+
+def _by_name(
+    service: Service, root: Path, outside: Path, site: Site, inner: Site
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Hand in what is named by path or address; some of it changes once it is registered."""
+    refused: dict[str, str] = {}
+    named: dict[str, int] = {}
+
+    def offer(name: str, **body: list[str]) -> None:
+        response = service.post("/api/documents", json=body)
+        if response.ok:
+            named[name] = response.json()["data"]["documents"][0]["id"]
+        else:
+            refused[name] = response.json()["code"]
+
+    (root / "out.txt").symlink_to(outside / "secret.txt")
+    (root / "folder").symlink_to(outside)
+    (root / "loop.txt").symlink_to(root / "loop.txt")
+    os.mkfifo(root / "pipe.txt")
+    for name, given in {
+        "dots": f"{root}/../{outside.name}/secret.txt",
+        "link": f"{root}/out.txt",
+        "linked folder": f"{root}/folder/secret.txt",
+        "link to itself": f"{root}/loop.txt",
+        "pipe": f"{root}/pipe.txt",
+        "device": "/dev/zero",
+        "process": "/proc/self/environ",
+        "folder": str(root),
+        "nul": f"{root}/a\0.txt",
+        "relative": "good-1.txt",
+        "long": f"{root}/{'x' * 5000}",
+    }.items():
+        offer(name, paths=[given])
+    for name, change in _CHANGES.items():
+        path = root / f"{name}.txt"
+        path.write_text("It was an honest file.", "utf-8")
+        offer(name, paths=[str(path)])
+        path.unlink()
+        change(path, outside / "secret.txt")
+    (root / "turned").mkdir()
+    (root / "turned" / "secret.txt").write_text("It was an honest file.", "utf-8")
+    offer("turned folder", paths=[str(root / "turned" / "secret.txt")])
+    (root / "turned").rename(root / "turned-away")
+    (root / "turned").symlink_to(outside)
+    for url in PRIVATE:
+        offer(url, urls=[url.format(port=inner.port)])
+    for name in ("inward", "metadata", "file", "loop", "bomb.txt", "huge.txt", "drip.txt", "good.txt"):
+        offer(f"web/{name}", urls=[site.url(f"/{name}")])
+    return named, refused
+
+
+def _becomes_large(path: Path, _secret: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+_CHANGES: Mapping[str, Callable[[Path, Path], None]] = {
+    "becomes a link": lambda path, secret: path.symlink_to(secret),
+    "becomes a pipe": lambda path, _secret: os.mkfifo(path),
+    "becomes a folder": lambda path, _secret: path.mkdir(),
+    "becomes nothing": lambda _path, _secret: None,
+    "becomes large": _becomes_large,
+}
+
+
+def _hits(service: Service, query: str) -> list[dict[str, Any]]:
+    hits: list[dict[str, Any]] = []
+    while True:
+        body = {"query": query, "mode": "keyword", "limit": 100, "offset": len(hits)}
+        found = service.data(service.post("/api/search", json=body))["hits"]
+        hits += found
+        if len(found) < 100:
+            return hits
+
+
+def test_every_good_document_is_indexed_and_found(ground: Ground) -> None:
+    assert {ground.details[doc_id]["status"] for doc_id in ground.good} == {"completed"}
+
+    for number in range(0, GOOD, 29):
+        assert [hit["document"]["id"] for hit in _hits(ground.service, _miller(number))] == [ground.good[number]]
+
+
+def test_every_bad_document_says_what_is_wrong_with_it(ground: Ground) -> None:
+    told = {specimen.name: ground.codes(doc_id) for doc_id, specimen in ground.specimens.items()}
+
+    assert {name: codes & DEFECTS for name, codes in told.items() if codes & DEFECTS} == {}
+    unsaid = {
+        s.name: (s.says, told[s.name]) for s in ground.specimens.values() if s.says and s.says not in told[s.name]
+    }
+    assert unsaid == {}
+    assert {code for codes in told.values() for code in codes} <= set(CATALOGUE)
+
+
+def test_what_can_be_read_of_a_bad_document_is_found(ground: Ground) -> None:
+    found = {hit["document"]["id"] for hit in _hits(ground.service, MARK)}
+
+    missing = {s.name for doc_id, s in ground.specimens.items() if s.found and doc_id not in found}
+    assert missing == set()
+    assert ground.named["web/good.txt"] in found
+
+
+def test_nothing_is_read_from_where_it_must_not(ground: Ground) -> None:
+    errors = {name: ground.codes(doc_id) for name, doc_id in ground.named.items()}
+    forbidden = {url: errors.get(url) or {ground.refused[url]} for url in PRIVATE}
+    forbidden |= {name: errors[f"web/{name}"] for name in ("inward", "metadata")}
+
+    assert {name: codes for name, codes in forbidden.items() if codes != {"address_not_public"}} == {}
+    assert ground.inner.seen == []
+    assert _hits(ground.service, "forbiddenword") == []
+    assert ground.refused == {
+        "dots": "path_outside_roots",
+        "link": "path_outside_roots",
+        "linked folder": "path_outside_roots",
+        "link to itself": "path_not_readable",
+        "pipe": "path_not_regular",
+        "device": "path_outside_roots",
+        "process": "path_outside_roots",
+        "folder": "path_outside_roots",
+        "nul": "path_not_absolute",
+        "relative": "path_not_absolute",
+        "long": "field_too_long",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("becomes a link", "path_outside_roots"),
+        ("becomes a pipe", "path_not_regular"),
+        ("becomes a folder", "path_not_regular"),
+        ("becomes nothing", "path_not_found"),
+        ("becomes large", "source_too_large"),
+        ("turned folder", "path_outside_roots"),
+        ("web/file", "url_redirects_nowhere"),
+        ("web/loop", "url_redirects_too_often"),
+        ("web/bomb.txt", "source_too_large"),
+        ("web/huge.txt", "source_too_large"),
+        ("web/drip.txt", "source_too_slow"),
+    ],
+)
+def test_what_changed_or_cannot_be_fetched_says_so(ground: Ground, name: str, code: str) -> None:
+    assert ground.codes(ground.named[name]) == {code}
+
+
+def test_worker_is_the_same_and_within_its_memory(ground: Ground) -> None:
+    before, after = ground.slots
+
+    assert ground.worker.poll() is None
+    assert after == before
+    assert 0 < ground.peak_mb < MEMORY_MB
+
+
+def test_no_temporary_file_is_left(ground: Ground) -> None:
+    temp = ground.service.app.paths.temp
+
+    assert sorted(path.name for path in temp.rglob("*")) == []
