@@ -89,7 +89,7 @@ def hungry(context: TaskContext, trace: Trace) -> Outcome:
 def swelling(context: TaskContext, trace: Trace) -> Outcome:
     """Takes more real memory than it may, and keeps it without ever asking whether to stop."""
     _mark(trace, f"started-{context.task.lease}", str(os.getpid()))
-    size = 320 * 1024**2
+    size = 720 * 1024**2
     held = ctypes.create_string_buffer(size)
     ctypes.memset(held, 1, size)
     time.sleep(3600)

@@ -134,7 +134,7 @@ def _mills(tmp_path: Path) -> Iterator[Callable[..., Mill]]:
         values: dict[str, Any] = {
             "data": data or tmp_path / f"data-{len(made)}",
             "tasks": {"lease_seconds": 2.0, "sweep_seconds": 0.2},
-            "workers": {"cancel_grace_seconds": 0.5, "drain_seconds": 0.3, "memory_limit_mb": 256, "nice": 0},
+            "workers": {"cancel_grace_seconds": 0.5, "drain_seconds": 0.3, "memory_limit_mb": 600, "nice": 0},
             "log": {"format": "json"},
         }
         for section, changes in sections.items():
