@@ -24,30 +24,21 @@ class QueueLength:
 
 def queue_lengths(app: "Gristmill") -> list[QueueLength]:
     """The queues that kinds route to, and those that hold tasks."""
-    from sqlalchemy import func, select
+    from gristmill.db.queues import QueueDepth, Queues
 
-    from gristmill.db.schema import tasks
-
-    columns = tasks.c
-    statement = (
-        select(columns.queue, columns.state, columns.due, func.count(), func.min(columns.ready_at))
-        .where(columns.state.in_(["pending", "processing"]))
-        .group_by(columns.queue, columns.state, columns.due)
-    )
-    with app.database.read() as transaction:
-        rows = transaction.execute(statement).all()
+    depths = {depth.queue: depth for depth in Queues(app.database).depths()}
     now = app.clock.now()
     lengths = []
-    for queue in sorted({kind.queue for kind in app.kinds.values()} | {row.queue for row in rows}):
-        mine = [row for row in rows if row.queue == queue]
-        ready = [row for row in mine if row.state == "pending" and row.due]
+    for queue in sorted({kind.queue for kind in app.kinds.values()} | depths.keys()):
+        depth = depths.get(queue) or QueueDepth(queue=queue, ready=0, scheduled=0, active=0, oldest_ready_at=None)
+        since = depth.oldest_ready_at
         lengths.append(
             QueueLength(
                 queue=queue,
-                waiting=sum(row[3] for row in ready),
-                scheduled=sum(row[3] for row in mine if row.state == "pending" and not row.due),
-                active=sum(row[3] for row in mine if row.state == "processing"),
-                oldest_seconds=max(0.0, (now - min(row[4] for row in ready)) / 1_000_000) if ready else None,
+                waiting=depth.ready,
+                scheduled=depth.scheduled,
+                active=depth.active,
+                oldest_seconds=None if since is None else max(0.0, (now - since) / 1_000_000),
             )
         )
     return lengths
