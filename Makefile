@@ -55,7 +55,7 @@ format: $(DEV) ## Bring all code into the house format
 lock: $(TOOLS) ## Lock the dependencies of pyproject.toml again (UPGRADE=--upgrade for newer ones)
 	$(LOCK) $(UPGRADE) --group bootstrap --output-file requirements/bootstrap.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --output-file requirements/core.lock
-	$(LOCK) $(UPGRADE) pyproject.toml --extra fast --extra quality --group dev --output-file requirements/dev.lock
+	$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.lock
 
 clean: ## Remove .venv, caches and build results; data is left alone
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
