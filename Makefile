@@ -12,11 +12,12 @@ CODE := src tests docs $(foreach folder,benchmarks examples,$(if $(wildcard $(fo
 TOOLS := $(VENV)/.tools
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
+PEERS := .venv-peers/.peers
 
 .DEFAULT_GOAL := help
 # Where it is set, every command would compile every library again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup demo test lint types imports check bench docs format lock clean
+.PHONY: help setup demo test lint types imports check bench peers docs format lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,9 +57,12 @@ lock: $(TOOLS) ## Lock the dependencies of pyproject.toml again (UPGRADE=--upgra
 	$(LOCK) $(UPGRADE) --group bootstrap --output-file requirements/bootstrap.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --output-file requirements/core.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.lock
+	$(LOCK) $(UPGRADE) pyproject.toml --extra fast --group peers --no-emit-package torch --output-file requirements/peers.lock
+
+peers: $(PEERS) ## Make .venv-peers with what the ingest benchmark is measured beside
 
 clean: ## Remove .venv, caches and build results; data is left alone
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-peers dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(TOOLS): requirements/bootstrap.lock
@@ -84,3 +88,10 @@ $(DEV): $(TOOLS) requirements/dev.lock pyproject.toml
 	@$(UV) pip sync --quiet --python $(PY) --require-hashes requirements/dev.lock
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@ $(CORE)
+
+$(PEERS): $(TOOLS) requirements/peers.lock requirements/peers-torch.lock pyproject.toml
+	@test -x .venv-peers/bin/python || $(PY) -m venv .venv-peers
+	@$(UV) pip install --quiet --link-mode copy --python .venv-peers/bin/python --no-deps --require-hashes -r requirements/peers.lock
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    -r requirements/peers-torch.lock
+	@touch $@

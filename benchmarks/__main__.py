@@ -18,7 +18,18 @@ from gristmill.worker.foreground import cores
 
 __all__ = ["main"]
 
-_NAMES = ("startup", "tasks", "search", "ingest", "memory", "api_latency")
+_NAMES = (
+    "startup",
+    "tasks",
+    "search",
+    "ingest",
+    "memory",
+    "parse_memory",
+    "api_latency",
+    "recovery",
+    "history",
+    "quality",
+)
 _PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
 _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
@@ -32,6 +43,9 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help=f"also write the tables into {_PAGE.name}")
     parser.add_argument("--files", type=int, metavar="N", help="documents to index  [default: 200]")
     parser.add_argument("--chunks", type=int, nargs="+", metavar="N", help="chunks to search  [default: 10000 100000]")
+    parser.add_argument(
+        "--embedders", nargs="+", metavar="NAME", help="whose hits are counted  [default: multilingual fast quality]"
+    )
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(_NAMES):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(_NAMES)}")
@@ -41,6 +55,7 @@ def main() -> int:
         quick=asked.quick,
         files=asked.files or (30 if asked.quick else 200),
         chunks=tuple(asked.chunks or ([2_000] if asked.quick else [10_000, 100_000])),
+        embedders=tuple(asked.embedders or (["multilingual"] if asked.quick else ["multilingual", "fast", "quality"])),
     )
     # Ended from outside, the directories and processes of the benchmark must go as they do after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

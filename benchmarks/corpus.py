@@ -6,11 +6,13 @@ would be embedded once.
 
 import ast
 import io
+import json
 import re
 import sysconfig
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache
+from html import escape
 from itertools import count
 from pathlib import Path
 
@@ -76,7 +78,20 @@ def _alternating(originals: list[Path]) -> Iterator[tuple[int, str, bytes]]:
         for name, text in pages():
             if copy := next(copies, None):
                 yield number, *copy
-            yield number, name, (_lines(text, number) if number > 1 else text).encode()
+            yield number, *_shaped(name, _lines(text, number) if number > 1 else text)
+
+
+def _shaped(name: str, text: str) -> tuple[str, bytes]:
+    """The page in one of the forms such pages come in, always the same one for the same name."""
+    stem = name.removesuffix(".md")
+    match sum(name.encode()) % 4:
+        case 0:
+            sections = [{"name": part.split("\n", 1)[0], "text": part} for part in text.split("\n#")]
+            return f"{stem}.json", json.dumps({"module": stem, "sections": sections}, indent=2).encode()
+        case 1:
+            parts = (f"<p>{escape(part)}</p>" for part in text.split("\n\n"))
+            return f"{stem}.html", f"<html><title>{stem}</title><body>{''.join(parts)}</body></html>".encode()
+    return name, text.encode()
 
 
 def _write(folder: Path, number: int, name: str, data: bytes) -> Path:

@@ -1,12 +1,16 @@
-"""Indexing a mixed corpus with the default embedder, beside its steps alone in plain loops on all cores."""
+"""Indexing a mixed corpus with each embedder, beside its steps alone in plain loops on all cores, and beside peers."""
 
+import json
 import multiprocessing
+import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_ROOT = Path(__file__).parent.parent
+_PEERS = {"LlamaIndex": "benchmarks.llamaindex_peer", "txtai": "benchmarks.txtai_peer"}
+_PEERS_PYTHON = _ROOT / ".venv-peers" / "bin" / "python"
+_CHANGED_SHARE = 0.01
+
 _LONGEST_SECONDS = 1800.0
 _LONG_CHARS = 1_000_000
+_MANY = 1000
 _WARM_SECONDS = 0.3
 
 
@@ -40,21 +50,79 @@ class _Pass:
 
 
 def run(options: Options) -> Iterator[Table]:
-    """The corpus twice, and one edit of a long document."""
-    rounds = options.pick(3, 1)
+    """The corpus with two embedders, again, after small changes, and one edit of a long document."""
     with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as folder:
         files = write_corpus(Path(folder), options.files)
-        plain = [_plain(files) for _ in range(rounds)]
-        with fresh() as app, working(app, slots=cores()):
-            _index(app, "warm", files[: 4 * cores()])
-            first = [_index(app, f"corpus{number}", files) for number in range(rounds)]
-            again = [_index(app, f"corpus{number}", files) for number in range(rounds)]
-            edit = _edit(app, Path(folder), options.pick(_LONG_CHARS, _LONG_CHARS // 5))
-    yield _throughput(files, plain, first, again)
+        for name in ("fast", "multilingual"):
+            if find_spec("wordllama") is None and name == "fast":
+                continue
+            # A long run says enough by itself; of a short one, the median counts.
+            rounds = 1 if len(files) >= _MANY else options.pick(3, 1)
+            plain = [_plain(files, name) for _ in range(rounds)]
+            peers = {title: [_peer(module, files, name) for _ in range(rounds)] for title, module in _present()}
+            with fresh(embedding={"name": name}) as app, working(app, slots=cores()):
+                _index(app, "warm", files[: 4 * cores()])
+                first = [_index(app, f"corpus{number}", files) for number in range(rounds)]
+                again = [_index(app, f"corpus{number}", files) for number in range(rounds)]
+                touched = _touch(app, files)
+                if name == "multilingual":
+                    edit = _edit(app, Path(folder), options.pick(_LONG_CHARS, _LONG_CHARS // 5))
+            yield _throughput(name, files, plain, first, peers)
+            yield _repeated(name, files, first, again, touched)
     yield edit
 
 
-def _throughput(files: Sequence[Path], plain: list[tuple[float, int]], first: list[_Pass], again: list[_Pass]) -> Table:
+def _present() -> list[tuple[str, str]]:
+    return list(_PEERS.items()) if _PEERS_PYTHON.exists() else []
+
+
+def _peer(module: str, files: Sequence[Path], embedder: str) -> float:
+    """Seconds that a peer takes, as it says itself."""
+    index = Settings().index
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as listing:
+        listing.write("\n".join(map(str, files)))
+        listing.flush()
+        sizes = [str(index.chunk_size), str(index.chunk_overlap)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(_ROOT / "src"), str(_ROOT)])}
+        command = [str(_PEERS_PYTHON), "-m", module, embedder, *sizes, listing.name]
+        answer = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return float(json.loads(answer.stdout.splitlines()[-1])["seconds"])
+
+
+def _touch(app: Gristmill, files: Sequence[Path]) -> _Pass:
+    """Index again after a line was added to one file in a hundred."""
+    pages = [file for file in files if file.suffix == ".md"]
+    for file in pages[: max(1, round(len(files) * _CHANGED_SHARE))]:
+        file.write_text(file.read_text("utf-8") + "\n\nThe miller added this line.\n", "utf-8")
+    return _index(app, "corpus0", files)
+
+
+def _repeated(name: str, files: Sequence[Path], first: list[_Pass], again: list[_Pass], touched: _Pass) -> Table:
+    whole = spread([one.seconds for one in first])[1]
+    unchanged = spread([one.seconds for one in again])[1]
+    return Table(
+        title=f"The same {len(files)} documents again, `{name}` embedder",
+        head=("", "s", "documents/s", "embedded", "time, of the first"),
+        rows=[
+            ("nothing changed", unchanged, len(files) / unchanged, again[0].embedded, f"{unchanged / whole:.1%}"),
+            (
+                "one file in a hundred changed",
+                touched.seconds,
+                len(files) / touched.seconds,
+                touched.embedded,
+                f"{touched.seconds / whole:.1%}",
+            ),
+        ],
+    )
+
+
+def _throughput(
+    name: str,
+    files: Sequence[Path],
+    plain: list[tuple[float, int]],
+    first: list[_Pass],
+    peers: dict[str, list[float]],
+) -> Table:
     count, text_mb = len(files), plain[0][1] / 1e6
     chunks = first[0].embedded
 
@@ -64,26 +132,28 @@ def _throughput(files: Sequence[Path], plain: list[tuple[float, int]], first: li
 
     limit = spread([seconds for seconds, _ in plain])[1]
     return Table(
-        title=f"Indexing {count} documents",
+        title=f"Indexing {count} documents, `{name}` embedder",
         head=("", "min s", "median s", "max s", "documents/s", "MB of text/s", "chunks/s", "of the limit's time"),
         rows=[
             row("Gristmill", [one.seconds for one in first]),
             row("limit: parse, split, embed in plain loops", [seconds for seconds, _ in plain]),
-            ("again, nothing changed", *spread([one.seconds for one in again]), *_again(count, first, again)),
+            *(row(title, seconds) for title, seconds in peers.items()),
         ],
         note=(
             f"{text_mb:.2f} MB of text in {first[0].chunks} chunks, {chunks} of them different; "
             f"{first[0].completed} documents indexed and {first[0].failed} refused (the sample library has damaged "
-            f"ones). Default embedder, {cores()} slots; the limit is {cores()} processes that read files from one "
-            "list and write nothing."
+            f"ones). {cores()} slots; the limit is {cores()} processes that read files from one list and write "
+            "nothing. "
+            + (
+                "The peers have the same parser and the same embedder in as many processes. LlamaIndex splits with its "
+                "own splitter into fewer chunks and starts its processes anew, loading the model in each, which "
+                "counts; txtai splits with ours, indexes words as well, and its processes are warm. Both keep their store in memory and save "
+                "it once at the end: killed before, they have nothing."
+                if peers
+                else "The peers are not installed; `make peers` installs them."
+            )
         ),
     )
-
-
-def _again(count: int, first: list[_Pass], again: list[_Pass]) -> tuple[Cell, ...]:
-    median = spread([one.seconds for one in again])[1]
-    share = median / spread([one.seconds for one in first])[1]
-    return count / median, None, None, f"{share:.1%} of the first time"
 
 
 def _index(app: Gristmill, collection: str, files: Sequence[Path]) -> _Pass:
@@ -128,23 +198,23 @@ def _edit(app: Gristmill, folder: Path, size: int) -> Table:
     )
 
 
-def _plain(files: Sequence[Path]) -> tuple[float, int]:
+def _plain(files: Sequence[Path], name: str) -> tuple[float, int]:
     """Seconds for the steps alone, and the bytes of text they saw."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores(), mp_context=context) as pool:
         # Each process has to hold one of these, so that all are up and have their model.
-        list(pool.map(_warm, range(cores())))
+        list(pool.map(_warm, [name] * cores()))
         start = time.perf_counter()
-        sizes = list(pool.map(_steps, map(str, files)))
+        sizes = list(pool.map(partial(_steps, name), map(str, files), chunksize=8))
         return time.perf_counter() - start, sum(sizes)
 
 
 @cache
-def _embedder() -> "Embedder":
+def _embedder(name: str) -> "Embedder":
     from gristmill.embed.registry import open_embedder
     from gristmill.embed.settings import EmbedSettings
 
-    return open_embedder("multilingual", EmbedSettings())
+    return open_embedder(name, EmbedSettings())
 
 
 @cache
@@ -152,12 +222,13 @@ def _seen() -> set[str]:
     return set()
 
 
-def _warm(_number: int) -> None:
-    _embedder().embed_query("warm")
+def _warm(name: str) -> None:
+    _embedder(name).embed_query("warm")
+    _steps(name, __file__)
     time.sleep(_WARM_SECONDS)
 
 
-def _steps(name: str) -> int:
+def _steps(embedder: str, name: str) -> int:
     """Parse, split and embed one file, each text once; the size of its text."""
     from gristmill.errors import GristmillError
     from gristmill.steps.model import Fetched
@@ -176,5 +247,5 @@ def _steps(name: str) -> int:
     fresh_texts: Any = [text for key, text in texts.items() if key not in _seen()]
     _seen().update(texts)
     if fresh_texts:
-        _embedder().embed_documents(fresh_texts)
+        _embedder(embedder).embed_documents(fresh_texts)
     return len(parsed.text.encode())

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import psutil
@@ -30,6 +31,7 @@ __all__ = [
     "Client",
     "Options",
     "Table",
+    "Upload",
     "free_port",
     "fresh",
     "machine",
@@ -57,6 +59,7 @@ class Options:
     """Shows that everything runs; its figures mean little."""
     files: int = 200
     chunks: tuple[int, ...] = (10_000, 100_000)
+    embedders: tuple[str, ...] = ("multilingual", "fast", "quality")
 
     def pick(self, full: int, quick: int) -> int:
         """A number of rounds, tasks or seconds."""
@@ -210,10 +213,25 @@ def free_port() -> int:
         return port
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file to be sent as a form."""
+
+    name: str
+    data: bytes
+
+    def form(self) -> tuple[bytes, str]:
+        """The body and its media type."""
+        border = uuid4().hex
+        head = f'--{border}\r\nContent-Disposition: form-data; name="files"; filename="{self.name}"\r\n\r\n'
+        return head.encode() + self.data + f"\r\n--{border}--\r\n".encode(), f"multipart/form-data; boundary={border}"
+
+
 class Client:
     """One kept-alive connection: the standard library's, so that little of what is measured is the client."""
 
     def __init__(self, port: int, pid: int = 0) -> None:
+        self.port = port
         self.pid = pid
         self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
 
@@ -228,9 +246,14 @@ class Client:
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The answer to a request; any status but success is an error."""
-        sent = None if body is None else json.dumps(body).encode()
-        headers = {} if sent is None else {"Content-Type": "application/json"}
-        self._connection.request(method, path, body=sent, headers=headers)
+        if isinstance(body, Upload):
+            sent, media_type = body.form()
+        else:
+            sent, media_type = json.dumps(body).encode(), "application/json"
+        if body is None:
+            self._connection.request(method, path)
+        else:
+            self._connection.request(method, path, body=sent, headers={"Content-Type": media_type})
         response = self._connection.getresponse()
         answer = response.read()
         if response.status >= 300:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from types import MappingProxyType
@@ -150,11 +151,19 @@ def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mu
     return {key: _mask(key, value) for key, value in line.items()}
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
+
+
 def _mask(key: str, value: object) -> object:
-    if _SECRET_KEY.search(key):
+    if _is_secret(key):
         return _MASK
     if isinstance(value, str):
-        return _BEARER.sub(rf"\1 {_MASK}", _URL_SECRET.sub(rf"\1:{_MASK}", value))
+        if "://" in value:
+            value = _URL_SECRET.sub(rf"\1:{_MASK}", value)
+        # It takes two words; most values are one, and every value of every line passes here.
+        return _BEARER.sub(rf"\1 {_MASK}", value) if len(value.split(maxsplit=1)) > 1 else value
     if isinstance(value, Mapping):
         return {inner: _mask(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

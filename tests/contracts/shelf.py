@@ -46,6 +46,20 @@ def vector_of(text: str, *, dimension: int = DIMENSION) -> Any:
     return vector / np.linalg.norm(vector)
 
 
+def chunks_of(texts: Sequence[str], *, first: int = 0, vectors: bool = True) -> list[StagedChunk]:
+    """A chunk for each text, one after the other."""
+    return [
+        StagedChunk(
+            position=position,
+            text=text,
+            content_hash=content_hash(text),
+            place=ChunkPlace(start=position * 100, end=position * 100 + len(text)),
+            vector=vector_of(text) if vectors else None,
+        )
+        for position, text in enumerate(texts, first)
+    ]
+
+
 class Shelf:
     """One collection of a store under test."""
 
@@ -66,10 +80,10 @@ class Shelf:
         new = NewDocument(source=source, origin=Origin.PATH, **({"name": source.rsplit("/", 1)[-1]} | fields))
         return self.store.register(self.name, [new])[0]
 
-    def begin(self, document: Document, *, task_id: str = "task", media_type: str = "text/plain") -> int:
-        """A version being built."""
+    def draft(self, document: Document, *, media_type: str = "text/plain") -> VersionDraft:
+        """A version that would replace the one published now."""
         published = self.store.document(document.id).version
-        draft = VersionDraft(
+        return VersionDraft(
             document_id=document.id,
             replaces=None if published is None else published.id,
             space_id=self.collection.space.id,
@@ -78,23 +92,20 @@ class Shelf:
             media_type=media_type,
             size=10,
         )
-        return self.store.begin_version(draft, task_id=task_id)
+
+    def begin(self, document: Document, *, task_id: str = "task", media_type: str = "text/plain") -> int:
+        """A version being built."""
+        return self.store.begin_version(self.draft(document, media_type=media_type), task_id=task_id)
+
+    def whole(self, draft: VersionDraft, texts: Sequence[str], *, vectors: bool = True) -> Publication:
+        """All of a version in one transaction."""
+        prepared = self.store.prepare(draft, chunks_of(texts, vectors=vectors), dimension=DIMENSION)
+        with self.database.write() as transaction:
+            return self.store.publish_whole(transaction, draft, prepared, task_id="task", keep_versions=1)
 
     def stage(self, version_id: int, texts: Sequence[str], *, first: int = 0, vectors: bool = True) -> None:
         """Chunks with the given texts; with ``vectors`` false, all rely on what the index knows."""
-        self.store.stage(
-            version_id,
-            [
-                StagedChunk(
-                    position=position,
-                    text=text,
-                    content_hash=content_hash(text),
-                    place=ChunkPlace(start=position * 100, end=position * 100 + len(text)),
-                    vector=vector_of(text) if vectors else None,
-                )
-                for position, text in enumerate(texts, first)
-            ],
-        )
+        self.store.stage(version_id, chunks_of(texts, first=first, vectors=vectors))
 
     def publish(self, version_id: int, *, keep_versions: int = 1) -> Publication:
         """In a transaction of its own."""

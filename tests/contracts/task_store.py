@@ -11,6 +11,7 @@ from gristmill.db.database import Database
 from gristmill.db.tasks import SqlTaskStore
 from gristmill.tasks.ports import TaskStore
 from tests.support.clock import TestClock
+from tests.support.postgres import fresh_database
 from tests.support.tasks import Bench
 
 __all__ = ["ITEMS_LAST_SECONDS", "bench", "task_clock", "task_database", "task_store"]
@@ -34,8 +35,12 @@ def _sqlite(tmp_path: Path) -> Database:
     return Database(f"sqlite:///{path}")
 
 
+def _postgres(_tmp_path: Path) -> Database:
+    return Database(fresh_database())
+
+
 # Called when a test asks for its kind of database, so that one that is not installed costs the others nothing.
-_OPEN: Mapping[str, Callable[[Path], Database]] = {"sqlite": _sqlite}
+_OPEN: Mapping[str, Callable[[Path], Database]] = {"sqlite": _sqlite, "postgres": _postgres}
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from gristmill.index.model import (
     Scored,
     StagedChunk,
 )
-from tests.contracts.shelf import DIMENSION, FixedClock, Shelf, vector_of
+from tests.contracts.shelf import DIMENSION, FixedClock, Shelf, chunks_of, vector_of
 
 
 def rows_left(database: Database) -> dict[str, int]:
@@ -397,6 +397,59 @@ class TestVersions:
         assert shelf.index(document, []).chunk_count == 0
 
         assert shelf.by_vector("anything") == []
+
+    def test_version_in_one_transaction_is_the_same_as_one_in_steps(self, shelf: Shelf) -> None:
+        document = shelf.document("/a")
+        shelf.index(document, ["rye", "oats"])
+
+        published = shelf.whole(shelf.draft(document), ["oats", "barley", "barley"])
+
+        version = shelf.store.document(document.id).version
+        assert version is not None
+        counts = (published.number, published.chunk_count, published.embedded, published.reused, published.deleted)
+        assert counts == (2, 3, 2, 1, 1)
+        assert counts == (version.number, version.chunk_count, version.embedded, version.reused, version.deleted)
+        assert [shelf.by_words(word) for word in ("rye", "oats", "barley")] == [[], ["oats"], ["barley"]]
+        assert shelf.by_vector("barley")[0] == "barley"
+        assert shelf.collection.chunk_count == 3
+
+    def test_version_in_one_transaction_may_be_empty_or_rolled_back(self, shelf: Shelf) -> None:
+        document = shelf.document("/a")
+        draft = shelf.draft(document)
+        prepared = shelf.store.prepare(draft, chunks_of(["rye"]), dimension=DIMENSION)
+        with suppress(KeyError), shelf.database.write() as transaction:
+            shelf.store.publish_whole(transaction, draft, prepared, task_id="task", keep_versions=1)
+            raise KeyError
+
+        assert shelf.store.document(document.id).version is None
+        assert shelf.by_words("rye") == []
+        assert shelf.whole(draft, []).chunk_count == 0
+
+    def test_version_in_one_transaction_never_replaces_what_it_does_not_know(self, shelf: Shelf) -> None:
+        changed, gone = shelf.document("/changed"), shelf.document("/gone")
+        old, lost = shelf.draft(changed), shelf.draft(gone)
+        shelf.index(changed, ["newer"])
+        shelf.store.delete_documents([gone.id])
+
+        for draft, code in ((old, "document_changed"), (lost, "document_not_found")):
+            with pytest.raises(Conflict) as refused:
+                shelf.whole(draft, ["older"])
+            assert refused.value.code == code
+        with pytest.raises(Conflict) as refused:
+            shelf.whole(shelf.draft(changed), ["unknown"], vectors=False)
+        assert refused.value.code == "embedding_vanished"
+        assert shelf.by_words("older") == []
+        assert shelf.by_words("newer") == ["newer"]
+
+    def test_version_in_one_transaction_is_refused_after_a_switch_of_models(self, shelf: Shelf) -> None:
+        draft = shelf.draft(shelf.document("/a"))
+        space = shelf.store.begin_space(shelf.name, embedder="other", model_id="other", dimension=DIMENSION)
+        with shelf.database.write() as transaction:
+            assert shelf.store.activate_space(transaction, space.id)
+
+        with pytest.raises(Conflict) as refused:
+            shelf.whole(draft, ["rye"])
+        assert refused.value.code == "space_replaced"
 
     def test_publishing_for_a_deleted_document_is_a_conflict(self, shelf: Shelf) -> None:
         document = shelf.document("/a")

@@ -196,7 +196,7 @@ print(json.dumps(taken))
 
 
 def _claimant(database: Database, worker_id: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", _CLAIMANT, f"sqlite:///{database.path}", worker_id]
+    command = [sys.executable, "-c", _CLAIMANT, database.url, worker_id]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=python_environment())
 
 

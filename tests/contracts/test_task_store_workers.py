@@ -2,7 +2,7 @@
 
 from gristmill.tasks.model import Completed, Failed, Lost, Released, Retried, TaskFilter, TaskState
 from tests.support.clock import TestClock
-from tests.support.tasks import ERROR, WORKER, Bench, new_worker
+from tests.support.tasks import ERROR, WORKER, Bench, new_task, new_worker
 
 
 def test_registered_workers_are_listed_with_what_they_said(bench: Bench, task_clock: TestClock) -> None:
@@ -43,7 +43,7 @@ def test_removed_worker_is_told_so_by_its_heartbeat(bench: Bench) -> None:
 
 def test_removing_a_worker_ends_all_it_holds_and_nothing_else(bench: Bench) -> None:
     bench.store.register_worker(new_worker("worker-2"))
-    held = [bench.started(), bench.started()]
+    held = [bench.started(), bench.take(bench.add().id, slot=1)]
     others = bench.take(bench.add().id, worker="worker-2")
     done = bench.ended(Completed())
 
@@ -54,6 +54,31 @@ def test_removing_a_worker_ends_all_it_holds_and_nothing_else(bench: Bench) -> N
     assert bench.get(others) == others
     assert bench.get(done) == done
     assert bench.store.remove_worker(WORKER, Lost(reason="heartbeat stopped")) == []
+
+
+def test_death_of_a_worker_counts_against_one_task_of_each_slot(bench: Bench) -> None:
+    bench.store.add([new_task(priority=priority) for priority in (3, 7, 5)])
+    together = bench.claim(limit=3)
+    alone = bench.take(bench.add().id, slot=1)
+
+    bench.store.remove_worker(WORKER, Lost(reason="heartbeat stopped"))
+
+    now = [bench.get(task) for task in (*together, alone)]
+    assert [task.priority for task in together] == [7, 5, 3]
+    assert {task.state for task in now} == {TaskState.PENDING}
+    assert [(task.crash_count, task.attempt) for task in now] == [(1, 1), (0, 0), (0, 0), (1, 1)]
+    assert [bench.history(task)[-1] for task in now] == ["worker_lost", "released", "released", "worker_lost"]
+
+
+def test_task_that_is_claimed_along_with_the_deadly_is_never_parked_for_it(bench: Bench) -> None:
+    deadly, innocent = bench.add(priority=6), bench.add()
+    for _ in range(3):
+        bench.claim(limit=2)
+        bench.store.remove_worker(WORKER, Lost(reason="heartbeat stopped"))
+        bench.store.register_worker(new_worker())
+
+    assert (bench.get(deadly).state, bench.get(innocent).state) == (TaskState.FAILED, TaskState.PENDING)
+    assert (bench.get(innocent).crash_count, bench.get(innocent).attempt) == (0, 0)
 
 
 def test_removed_worker_writes_nothing_more(bench: Bench) -> None:

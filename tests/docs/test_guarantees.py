@@ -12,7 +12,9 @@ from gristmill.failpoints import DEEDS, NAMES
 PAGE = DOCS / "guarantees.md"
 TEXT = PAGE.read_text("utf-8")
 PROOF = re.compile(r"\[`(test_\w+)`\]\(([^)]+\.py)\)")
-PROMISES = [line for line in TEXT.splitlines() if line.startswith("| ") and "| We guarantee |" not in line]
+HEADS = ("| We guarantee |", "| We promise |", "| Place |", "| --- |")
+FAULTS = [line for line in TEXT.splitlines() if line.count(" | ") == 3 and not any(head in line for head in HEADS)]
+PROMISES = [line for line in TEXT.splitlines() if re.match(r"\| \d+\. ", line)]
 
 
 def functions_of(file: Path) -> set[str]:
@@ -25,9 +27,14 @@ def test_proof_of_a_guarantee_exists(name: str, file: str) -> None:
     assert name in functions_of(PAGE.parent / file)
 
 
-@pytest.mark.parametrize("line", [line for line in PROMISES if line.count("|") == 5], ids=lambda line: line[2:40])
+@pytest.mark.parametrize("line", [*PROMISES, *FAULTS], ids=lambda line: line[2:40])
 def test_guarantee_names_its_proof(line: str) -> None:
-    assert line.startswith("| ---") or PROOF.search(line)
+    assert PROOF.search(line.rpartition(" | ")[2])
+
+
+def test_page_has_its_promises_and_faults() -> None:
+    assert [int(line[2:].partition(".")[0]) for line in PROMISES] == list(range(1, 9))
+    assert len(FAULTS) > 20
 
 
 def test_every_fault_that_is_tested_is_on_the_page() -> None:

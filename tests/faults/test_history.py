@@ -5,7 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from gristmill.tasks.model import Cancelled, Completed, Event, Failed, Lost, Released, Retried, Task, TaskState, Waiting
+from gristmill.tasks.model import (
+    Cancelled,
+    Completed,
+    Event,
+    Failed,
+    Lost,
+    Outcome,
+    Released,
+    Retried,
+    Task,
+    TaskState,
+    Waiting,
+)
 from tests.support.history import all_events, broken_promises, what_broke
 from tests.support.tasks import ERROR, Bench
 
@@ -81,6 +93,17 @@ def test_checker_names_a_task_that_was_lost_or_has_not_ended(bench: Bench) -> No
             "completed by b while a held it",
         ),
         ([], "the events None"),
+        *(
+            (
+                told("submitted", "claimed", "cancel_requested", name, leases=[0, 1, 1, 1]),
+                f"{name} after a cancel was asked for",
+            )
+            for name in ("worker_lost", "released", "retry_scheduled", "parked", "waiting")
+        ),
+        (
+            told("submitted", "claimed", "cancel_requested", "priority_changed", "worker_lost", leases=[0, 1, 1, 1, 1]),
+            "worker_lost after a cancel was asked for",
+        ),
     ],
 )
 def test_checker_finds_a_history_that_breaks_a_promise(task: Task, events: list[Event], complaint: str) -> None:
@@ -91,14 +114,51 @@ def test_checker_finds_a_history_that_breaks_a_promise(task: Task, events: list[
 def test_checker_finds_an_effect_that_did_not_happen_once(task: Task, bench: Bench, count: int) -> None:
     events = all_events(bench.store)
 
-    assert broken_promises(["t"], [task], events, effects={"t": 1}) == []
-    assert f"{count} effects" in broken_promises(["t"], [task], events, effects={"t": count})[0]
+    assert broken_promises(["t"], [task], events, effects={"t": [1]}) == []
+    assert f"{count} effects" in broken_promises(["t"], [task], events, effects={"t": [1] * count})[0]
+
+
+def test_checker_finds_the_effect_of_an_attempt_that_had_lost_its_lease(task: Task, bench: Bench) -> None:
+    broken = broken_promises(["t"], [replace(task, lease=2)], all_events(bench.store), effects={"t": [1]})
+
+    assert any("an effect under lease 1 of a task that completed under 2" in what for what in broken)
 
 
 def test_checker_finds_an_effect_of_a_task_that_did_not_complete(bench: Bench) -> None:
     task = bench.ended(Failed(error=ERROR))
 
-    broken = what_broke(bench.store, [task.id], effects={task.id: 1})
+    broken = what_broke(bench.store, [task.id], effects={task.id: [1]})
 
     assert task.state is TaskState.FAILED
     assert "1 effects of a task that is failed" in broken[0]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "completed", "failed"])
+def test_checker_accepts_each_of_the_ends_that_a_cancel_leaves(bench: Bench, end: str) -> None:
+    task = bench.started()
+    bench.cancel(task.id)
+    outcomes: dict[str, Outcome] = {
+        "cancelled": Released(reason="x"),
+        "completed": Completed(),
+        "failed": Failed(error=ERROR),
+    }
+    bench.end(task, outcomes[end])
+
+    assert bench.history(task)[-2:] == ["cancel_requested", end]
+    assert what_broke(bench.store, [task.id], cancels=[task.id]) == []
+
+
+def test_checker_accepts_that_a_cancelled_task_runs_again_when_somebody_asks(bench: Bench) -> None:
+    task = bench.started()
+    bench.cancel(task.id)
+    bench.end(task, Cancelled())
+    bench.retry(task.id)
+    bench.end(bench.take(task.id), Completed())
+
+    assert what_broke(bench.store, [task.id], cancels=[task.id]) == []
+
+
+def test_checker_finds_a_cancel_that_was_accepted_and_forgotten(task: Task, bench: Bench) -> None:
+    broken = what_broke(bench.store, [task.id], cancels=[task.id])
+
+    assert "its cancel was accepted and forgotten" in broken[0]

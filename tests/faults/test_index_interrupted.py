@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gristmill.app import Gristmill, open_gristmill
-from gristmill.index.model import Document
+from gristmill.db.database import Database
+from gristmill.embed.registry import describe
+from gristmill.errors import Unavailable
+from gristmill.index.model import CollectionSettings, Document
 from gristmill.settings import Settings, dump_settings
 from gristmill.tasks.context import RunContext
 from gristmill.tasks.model import Lost, Task, TaskState
@@ -20,6 +24,7 @@ from gristmill.worker.build import build_handlers
 from tests.integration.worker.conftest import Mill, gone
 from tests.support.history import what_broke
 from tests.support.processes import python_environment
+from tests.support.published import Published, published
 from tests.support.tasks import WORKER, new_worker
 from tests.support.waiting import eventually
 
@@ -28,8 +33,12 @@ SENTENCES = 700
 SMALL_CHUNKS = {"chunk_size": 50, "chunk_overlap": 0}
 
 
+def sentences_about(word: str) -> list[str]:
+    return [f"Sack {number} is full of {word} from the mill." for number in range(SENTENCES)]
+
+
 def text_about(word: str) -> str:
-    return "\n\n".join(f"Sack {number} is full of {word} from the mill." for number in range(SENTENCES))
+    return "\n\n".join(sentences_about(word))
 
 
 class Shop:
@@ -62,9 +71,53 @@ class Shop:
         """How many chunks a search for ``word`` finds."""
         return len(self.app.index.text(self.app.index.collection("books"), word, limit=10_000))
 
+    def rows(self) -> Published:
+        """Every row that readers can come to see."""
+        return published(self.app.database, self.document.id)
+
+    def holds(self, word: str) -> bool:
+        """Whether the rows are those of one whole version about ``word``: each chunk once, in order, with its vector."""
+        rows = self.rows()
+        positions = [position for position, _, _ in rows.pieces]
+        return (
+            rows.texts == sentences_about(word)
+            and positions == sorted(set(positions))
+            and len({len(vector) for _, _, vector in rows.pieces}) == 1
+            and all(any(vector) for _, _, vector in rows.pieces)
+        )
+
     def visible(self) -> dict[str, int]:
         """What a reader can find of the old text and of the new."""
         return {word: self.found(word) for word in ("rye", "oats")}
+
+
+def stop_between_writes(mill: Mill, process: psutil.Process) -> None:
+    """Stop a process at a moment when it does not hold the database's only write lock, which its heir needs."""
+    probe = Database(f"sqlite:///{mill.app.database.path}", busy_timeout_seconds=0.1)
+
+    def stopped() -> bool:
+        process.suspend()
+        eventually(lambda: process.status() == psutil.STATUS_STOPPED)
+        try:
+            with probe.write():
+                return True
+        except Unavailable:
+            process.resume()
+            return False
+
+    eventually(stopped)
+    probe.close()
+
+
+def shop_of(mill: Mill) -> Shop:
+    """A document of more chunks than one batch holds, for the workers of ``mill``."""
+    model = describe("multilingual")
+    assert model.dimension is not None
+    settings = CollectionSettings(
+        embedder=model.name, model_id=model.model_id, dimension=model.dimension, **SMALL_CHUNKS
+    )
+    mill.app.index.ensure_collection("books", settings)
+    return Shop(mill.app, mill.folder)
 
 
 @pytest.fixture
@@ -92,14 +145,20 @@ def test_readers_see_the_old_version_until_the_new_one_is_whole(shop: Shop, plac
     shop.file.write_text(text_about("oats"), "utf-8")
     task = shop.submit()
     name, _, time = place.partition("@")
+    before = shop.rows()
+    assert shop.holds("rye")
 
     assert shop.die(f"{name}:kill" + (f"@{time}" if time else "")) == -signal.SIGKILL
 
     assert shop.visible() == {"rye": SENTENCES, "oats": 0}
+    assert shop.rows() == before
     shop.app.store.remove_worker(WORKER, Lost(reason="killed by SIGKILL"))
     shop.app.store.register_worker(new_worker())
     shop.attempt()
     assert shop.visible() == {"rye": 0, "oats": SENTENCES}
+    assert shop.holds("oats")
+    # The old version stays as it was, for those who read it by its number.
+    assert shop.rows().versions[:1] == before.versions
     ended = shop.app.store.get(task.id)
     assert (ended.state, ended.lease) == (TaskState.COMPLETED, 2)
     numbers = [version.number for version in shop.app.index.versions(shop.document.id)]
@@ -107,13 +166,30 @@ def test_readers_see_the_old_version_until_the_new_one_is_whole(shop: Shop, plac
     assert what_broke(shop.app.store, [task.id]) == []
 
 
+@pytest.mark.parametrize("place", ["before_stage", "between_stages", "before_publish", "after_publish"])
+def test_short_document_is_replaced_at_once_or_not_at_all(shop: Shop, place: str) -> None:
+    shop.file.write_text("One sack of barley.", "utf-8")
+    task = shop.submit()
+
+    assert shop.die(f"{place}:kill") == -signal.SIGKILL
+
+    assert shop.found("barley") == 0
+    assert shop.visible() == {"rye": SENTENCES, "oats": 0}
+    shop.app.store.remove_worker(WORKER, Lost(reason="killed by SIGKILL"))
+    shop.app.store.register_worker(new_worker())
+    shop.attempt()
+    assert shop.found("barley") == 1
+    assert shop.visible() == {"rye": 0, "oats": 0}
+    assert what_broke(shop.app.store, [task.id]) == []
+
+
 def test_cancel_in_the_middle_of_an_index_write_leaves_the_old_version(mill: Mill) -> None:
-    shop = Shop(mill.app, mill.folder)
+    shop = shop_of(mill)
     first = mill.start()
     mill.ended(shop.submit())
     first.terminate()
     first.wait(timeout=20)
-    before = shop.visible()
+    before = shop.visible(), shop.rows()
     shop.file.write_text(text_about("oats"), "utf-8")
     worker = mill.start(failpoint="between_stages:pause")
     task = shop.submit()
@@ -124,26 +200,57 @@ def test_cancel_in_the_middle_of_an_index_write_leaves_the_old_version(mill: Mil
 
     assert mill.ended(task).state is TaskState.CANCELLED
     eventually(lambda: gone([slot]), 5)
-    assert before["rye"] > 0
-    assert shop.visible() == before
+    assert before[0]["rye"] > 0
+    assert (shop.visible(), shop.rows()) == before
     assert list(mill.app.paths.temp.iterdir()) == []
 
 
 def test_zombie_that_wakes_with_a_whole_version_in_its_hands_publishes_nothing(mill: Mill) -> None:
-    shop = Shop(mill.app, mill.folder)
+    shop = shop_of(mill)
     zombie = mill.start(failpoint="before_finish:pause")
     task = shop.submit()
     eventually(lambda: any(process.status() == "stopped" for process in mill.tree(zombie)), 20)
     (slot,) = [process for process in mill.tree(zombie) if process.status() == "stopped"]
-    os.kill(zombie.pid, signal.SIGSTOP)
+    stop_between_writes(mill, psutil.Process(zombie.pid))
     mill.start()
     mill.ended(task)
-    before = shop.app.index.versions(shop.document.id), shop.visible()
+    before = shop.rows(), shop.visible()
 
     slot.resume()
     os.kill(zombie.pid, signal.SIGCONT)
 
     eventually(lambda: len(mill.app.store.workers()) == 2 and gone([slot]), 20)
-    assert (shop.app.index.versions(shop.document.id), shop.visible()) == before
-    assert [version.number for version in before[0]] == [1]
+    assert (shop.rows(), shop.visible()) == before
+    assert len(before[0].versions) == 1
+    assert len(before[0].texts) > 0
     assert before[1]["rye"] > 0
+    assert what_broke(mill.app.store, [task.id]) == []
+
+
+def test_zombie_that_wakes_between_two_batches_changes_no_row_of_its_heir(make_mill: Callable[..., Mill]) -> None:
+    mill = make_mill(index=SMALL_CHUNKS)
+    shop = shop_of(mill)
+    first = mill.start()
+    mill.ended(shop.submit())
+    first.terminate()
+    first.wait(timeout=20)
+    shop.file.write_text(text_about("oats"), "utf-8")
+    zombie = mill.start(failpoint="between_stages:pause")
+    task = shop.submit()
+    eventually(lambda: any(process.status() == "stopped" for process in mill.tree(zombie)), 20)
+    (slot,) = [process for process in mill.tree(zombie) if process.status() == "stopped"]
+    stop_between_writes(mill, psutil.Process(zombie.pid))
+    mill.start()
+    heir = mill.ended(task)
+    before = shop.rows(), shop.visible()
+
+    slot.resume()
+    os.kill(zombie.pid, signal.SIGCONT)
+
+    eventually(lambda: len(mill.app.store.workers()) == 2 and gone([slot]), 20)
+    assert (heir.state, heir.lease) == (TaskState.COMPLETED, 2)
+    assert (shop.rows(), shop.visible()) == before
+    assert len(before[0].versions) == 2
+    assert before[1]["rye"] == 0
+    assert before[1]["oats"] > 0
+    assert what_broke(mill.app.store, [task.id]) == []

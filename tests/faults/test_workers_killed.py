@@ -2,19 +2,22 @@
 
 import random
 import signal
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from gristmill.tasks.model import TaskFilter, TaskState
+from gristmill.tasks.model import Task, TaskFilter, TaskState
 from tests.integration.worker.conftest import Mill, gone
 from tests.support.history import effects_in, prepare_effects, what_broke
 from tests.support.waiting import eventually
 
 MARGIN_SECONDS = 4.0
 """For starting processes on a busy machine; the promise itself is lease and sweep."""
+RESTARTS = 50
+BACKLOG = 20
 
 
 def all_completed(mill: Mill, count: int) -> bool:
@@ -33,6 +36,22 @@ def test_effect_happens_once_when_the_slot_dies(mill: Mill, place: str) -> None:
     ids = [task.id for task in tasks]
     assert what_broke(mill.app.store, ids, effects=effects_in(mill.app.database)) == []
     assert any("slot.ended" in line for line in mill.logs().splitlines())
+
+
+def test_death_counts_against_one_task_however_many_were_claimed_together(mill: Mill) -> None:
+    draft = mill.app.tasks.draft
+    tasks = mill.app.tasks.submit_all([draft("ping", {"note": str(number)}) for number in range(80)])
+
+    # By its eighth claim, a slot takes many short tasks together.
+    mill.start(failpoint="after_claim:kill@8")
+
+    eventually(lambda: all_completed(mill, len(tasks)), 40)
+    deaths = sum("slot.ended" in line and "SIGKILL" in line for line in mill.logs().splitlines())
+    ended = mill.app.store.get_many([task.id for task in tasks])
+    assert deaths > 0
+    assert sum(task.crash_count for task in ended) <= deaths
+    assert any("released" in mill.history(task) for task in ended)
+    assert what_broke(mill.app.store, [task.id for task in tasks]) == []
 
 
 def test_task_of_a_killed_worker_runs_again_within_lease_and_sweep(mill: Mill) -> None:
@@ -101,18 +120,35 @@ def test_cancelled_task_dies_with_all_the_processes_it_started(mill: Mill) -> No
     assert time.monotonic() - asked < 1 + grace + MARGIN_SECONDS
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_rolling_restart_loses_nothing_and_counts_no_attempt(mill: Mill) -> None:
     prepare_effects(mill.app.database)
-    tasks = [mill.submit("counted") for _ in range(60)]
-    workers = [mill.start()]
-    for turn in range(10):
-        if turn % 2 == 0:
-            tasks += [mill.submit("counted") for _ in range(20)]
-        workers.append(mill.start())
-        workers[-2].terminate()
-    assert [worker.wait(timeout=20) for worker in workers[:-1]] == [0] * 10
+    tasks: list[Task] = []
+    enough = threading.Event()
 
-    eventually(lambda: all_completed(mill, len(tasks)), 30)
+    def keep_busy() -> None:
+        # Always more at hand than what runs, so that every stop comes in the middle of work.
+        while not enough.is_set():
+            if mill.app.store.counts(TaskFilter()).get(TaskState.PENDING, 0) < BACKLOG:
+                tasks.extend(mill.submit("counted") for _ in range(10))
+            enough.wait(0.05)
+
+    load = threading.Thread(target=keep_busy)
+    load.start()
+    try:
+        workers = [mill.start()]
+        for _ in range(RESTARTS):
+            workers.append(mill.start())
+            workers[-2].terminate()
+        stopped = [worker.wait(timeout=20) for worker in workers[:-1]]
+    finally:
+        enough.set()
+        load.join()
+
+    assert stopped == [0] * RESTARTS
+    eventually(lambda: all_completed(mill, len(tasks)), 60)
+    assert len(tasks) > 2 * RESTARTS
     ended = mill.app.store.get_many([task.id for task in tasks])
     assert {(task.attempt, task.crash_count) for task in ended} == {(1, 0)}
     ids = [task.id for task in tasks]

@@ -3,22 +3,18 @@
 import gzip
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from gristmill.messages import CATALOGUE
+from tests.hostile.watched import DEFECTS, Watched, hits, indexed, working
 from tests.material.hostile import MARK, Specimen, specimens
-from tests.material.web import Answer, Site, serve
-from tests.support.processes import python_environment
+from tests.material.web import Site, page, redirect, serve
 from tests.support.service import Service, serving
 from tests.support.waiting import eventually
 
@@ -26,9 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 GOOD = 300
 MEMORY_MB = 600
-DEFECTS = {"unexpected_error", "worker_lost", "memory_exhausted", "hard_limit_exceeded"}
-"""Errors that a hostile file must not come to: they mean that it was not recognised as one."""
-
 PRIVATE = [
     "http://127.0.0.1:{port}/",
     "http://localhost:{port}/",
@@ -62,65 +55,20 @@ PRIVATE = [
 ]
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Ground:
     """What is left when the library has been indexed."""
 
     service: Service
+    watched: Watched
     specimens: Mapping[int, Specimen]
     good: list[int]
     named: Mapping[str, int]
     """Document ids of what was handed in by path or address, by a name of the test's own."""
     refused: Mapping[str, str]
     """Codes of what was refused at registration."""
-    details: Mapping[int, Mapping[str, Any]]
     worker: "subprocess.Popen[bytes]"
-    slots: tuple[set[int], set[int]]
-    """Pids before and after."""
-    peak_mb: float
     inner: Site
-    seconds: float = field(default=0.0)
-
-    def codes(self, doc_id: int) -> set[str]:
-        """What is said of a document: its error, or its notices."""
-        detail = self.details[doc_id]
-        error = [detail["error"]] if "error" in detail else []
-        return {told["code"] for told in [*error, *detail.get("notices", ())]}
-
-
-@contextmanager
-def working(data: Path, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """The worker of the product with two slots."""
-    command = [sys.executable, "-m", "gristmill.worker", "--data", str(data), "--concurrency", "2", "--attached"]
-    worker = subprocess.Popen(
-        command, env=python_environment(**settings), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield worker
-    finally:
-        worker.terminate()
-        worker.communicate(timeout=30)
-
-
-def redirect(location: str) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(302)
-        request.send_header("Location", location)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
-
-    return answer
-
-
-def page(body: bytes, **headers: str) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        for name, value in {"Content_Length": str(len(body)), **headers}.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.end_headers()
-        request.wfile.write(body)
-
-    return answer
 
 
 def dripping(request: BaseHTTPRequestHandler) -> None:
@@ -147,6 +95,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             "/bomb.txt": page(gzip.compress(b"a" * (300 << 20), 9), Content_Encoding="gzip"),
             "/huge.txt": page(b"x", Content_Length=str(10**15)),
             "/drip.txt": dripping,
+            "/short.txt": page(b"half of it", Content_Length="1000"),
+            "/twice.txt": page(b"rye", Content_Length="3\r\nContent-Length: 4"),
             "/good.txt": page(f"{MARK} by wire".encode()),
         }
         with serve(pages) as site, serving(data, {"sources": {"roots": [root]}}) as service:
@@ -157,7 +107,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
                 "GRISTMILL_SOURCES__FETCH_TIMEOUT_SECONDS": "2",
                 "GRISTMILL_SOURCES__ALLOWED_HOSTS": site.host,
             }
-            with working(data, **limits) as worker:
+            with working(data, limits) as worker:
                 eventually(lambda: service.get("/health/ready").ok, seconds=30)
                 yield _taken_in(service, worker, root, outside, site, inner)
 
@@ -165,55 +115,21 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 def _taken_in(
     service: Service, worker: "subprocess.Popen[bytes]", root: Path, outside: Path, site: Site, inner: Site
 ) -> Ground:
-    before = eventually(lambda: _slots(worker) if len(_slots(worker)) == 2 else None, 20)
-    began = time.monotonic()
     good = _good(service, root)
     bad = {_uploaded(service, specimen): specimen for specimen in specimens()}
     named, refused = _by_name(service, root, outside, site, inner)
     mixed = [doc_id for pair in zip(good, [*bad, *named.values()], strict=False) for doc_id in pair]
     ids = list(dict.fromkeys([*mixed, *good, *bad, *named.values()]))
-    queued = service.data(service.post("/api/index/index-documents", json={"doc_ids": ids}))
-    peak = 0.0
-
-    def ended() -> dict[str, Any] | None:
-        nonlocal peak
-        peak = max(peak, *(_peak_mb(pid) for pid in _slots(worker)), 0.0)
-        task: dict[str, Any] = service.data(service.get(f"/api/tasks/{queued['task_id']}"))
-        return task if task["state"] in ("completed", "failed", "cancelled") else None
-
-    assert (eventually(ended, seconds=180) or {})["state"] == "completed"
-    seconds = time.monotonic() - began
-    result = service.data(service.get(f"/api/tasks/{queued['task_id']}/result", params={"limit": 1000}))
-    details = {item["doc_id"]: item for item in result["items"]}
-    after = _slots(worker)
     return Ground(
         service=service,
+        watched=indexed(service, worker, ids),
         specimens=bad,
         good=good,
         named=named,
         refused=refused,
-        details=details,
         worker=worker,
-        slots=(before or set(), after),
-        peak_mb=peak,
         inner=inner,
-        seconds=seconds,
     )
-
-
-def _slots(worker: "subprocess.Popen[bytes]") -> set[int]:
-    return {child.pid for child in psutil.Process(worker.pid).children()}
-
-
-def _peak_mb(pid: int) -> float:
-    """The most real memory the process ever had, where the system tells; else what it has now."""
-    try:
-        if sys.platform == "linux":
-            status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
-            return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-        return float(psutil.Process(pid).memory_info().rss) / 2**20
-    except (OSError, StopIteration, psutil.Error):
-        return 0.0
 
 
 def _miller(number: int) -> str:
@@ -282,7 +198,18 @@ def _by_name(
     (root / "turned").symlink_to(outside)
     for url in PRIVATE:
         offer(url, urls=[url.format(port=inner.port)])
-    for name in ("inward", "metadata", "file", "loop", "bomb.txt", "huge.txt", "drip.txt", "good.txt"):
+    for name in (
+        "inward",
+        "metadata",
+        "file",
+        "loop",
+        "bomb.txt",
+        "huge.txt",
+        "drip.txt",
+        "short.txt",
+        "twice.txt",
+        "good.txt",
+    ):
         offer(f"web/{name}", urls=[site.url(f"/{name}")])
     return named, refused
 
@@ -301,25 +228,15 @@ _CHANGES: Mapping[str, Callable[[Path, Path], None]] = {
 }
 
 
-def _hits(service: Service, query: str) -> list[dict[str, Any]]:
-    hits: list[dict[str, Any]] = []
-    while True:
-        body = {"query": query, "mode": "keyword", "limit": 100, "offset": len(hits)}
-        found = service.data(service.post("/api/search", json=body))["hits"]
-        hits += found
-        if len(found) < 100:
-            return hits
-
-
 def test_every_good_document_is_indexed_and_found(ground: Ground) -> None:
-    assert {ground.details[doc_id]["status"] for doc_id in ground.good} == {"completed"}
+    assert {ground.watched.details[doc_id]["status"] for doc_id in ground.good} == {"completed"}
 
     for number in range(0, GOOD, 29):
-        assert [hit["document"]["id"] for hit in _hits(ground.service, _miller(number))] == [ground.good[number]]
+        assert [hit["document"]["id"] for hit in hits(ground.service, _miller(number))] == [ground.good[number]]
 
 
 def test_every_bad_document_says_what_is_wrong_with_it(ground: Ground) -> None:
-    told = {specimen.name: ground.codes(doc_id) for doc_id, specimen in ground.specimens.items()}
+    told = {specimen.name: ground.watched.codes(doc_id) for doc_id, specimen in ground.specimens.items()}
 
     assert {name: codes & DEFECTS for name, codes in told.items() if codes & DEFECTS} == {}
     unsaid = {
@@ -330,7 +247,7 @@ def test_every_bad_document_says_what_is_wrong_with_it(ground: Ground) -> None:
 
 
 def test_what_can_be_read_of_a_bad_document_is_found(ground: Ground) -> None:
-    found = {hit["document"]["id"] for hit in _hits(ground.service, MARK)}
+    found = {hit["document"]["id"] for hit in hits(ground.service, MARK)}
 
     missing = {s.name for doc_id, s in ground.specimens.items() if s.found and doc_id not in found}
     assert missing == set()
@@ -338,13 +255,13 @@ def test_what_can_be_read_of_a_bad_document_is_found(ground: Ground) -> None:
 
 
 def test_nothing_is_read_from_where_it_must_not(ground: Ground) -> None:
-    errors = {name: ground.codes(doc_id) for name, doc_id in ground.named.items()}
+    errors = {name: ground.watched.codes(doc_id) for name, doc_id in ground.named.items()}
     forbidden = {url: errors.get(url) or {ground.refused[url]} for url in PRIVATE}
     forbidden |= {name: errors[f"web/{name}"] for name in ("inward", "metadata")}
 
     assert {name: codes for name, codes in forbidden.items() if codes != {"address_not_public"}} == {}
     assert ground.inner.seen == []
-    assert _hits(ground.service, "forbiddenword") == []
+    assert hits(ground.service, "forbiddenword") == []
     assert ground.refused == {
         "dots": "path_outside_roots",
         "link": "path_outside_roots",
@@ -374,18 +291,20 @@ def test_nothing_is_read_from_where_it_must_not(ground: Ground) -> None:
         ("web/bomb.txt", "source_too_large"),
         ("web/huge.txt", "source_too_large"),
         ("web/drip.txt", "source_too_slow"),
+        ("web/short.txt", "url_answer_incomplete"),
+        ("web/twice.txt", "url_answer_malformed"),
     ],
 )
 def test_what_changed_or_cannot_be_fetched_says_so(ground: Ground, name: str, code: str) -> None:
-    assert ground.codes(ground.named[name]) == {code}
+    assert ground.watched.codes(ground.named[name]) == {code}
 
 
 def test_worker_is_the_same_and_within_its_memory(ground: Ground) -> None:
-    before, after = ground.slots
+    before, after = ground.watched.slots
 
     assert ground.worker.poll() is None
     assert after == before
-    assert 0 < ground.peak_mb < MEMORY_MB
+    assert 0 < ground.watched.peak_mb < MEMORY_MB
 
 
 def test_no_temporary_file_is_left(ground: Ground) -> None:

@@ -1,10 +1,12 @@
 """Zip archives, honest and hostile."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 
-__all__ = ["encrypted_zip", "lying_zip", "overlapping_zip", "zip_bomb", "zip_file"]
+__all__ = ["encrypted_zip", "lying_zip", "overlapping_zip", "quoting_zip", "zip_bomb", "zip_file"]
 
 
 def zip_file(members: Mapping[str, bytes]) -> bytes:
@@ -48,3 +50,44 @@ def overlapping_zip(name: str, data: bytes, *, copies: int) -> bytes:
     tail[8:10] = tail[10:12] = copies.to_bytes(2, "little")
     tail[12:16] = (len(entry) * copies).to_bytes(4, "little")
     return packed[:start] + entry * copies + bytes(tail)
+
+
+def quoting_zip(*, members: int, megabytes: int = 21) -> bytes:
+    """An archive whose members overlap: each quotes the head of the next, and all end in the same packed bytes.
+
+    Nothing in it lies, every checksum is right, and no two entries of the directory are the same.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    kernel = b"a" * (megabytes << 20)
+    packed = packer.compress(kernel) + packer.flush()
+    checksum, size = zlib.crc32(kernel), len(kernel)
+    files = b""
+    directory: list[tuple[bytes, int]] = []
+    for number in reversed(range(members)):
+        name = f"{number:03}.txt".encode()
+        if files:
+            quoted = files[: 30 + len(name)]
+            packed = struct.pack("<BHH", 0, len(quoted), len(quoted) ^ 0xFFFF) + files
+            checksum = _crc_of_both(zlib.crc32(quoted), checksum, size)
+            size += len(quoted)
+        fields = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, checksum, len(packed), size, len(name), 0)
+        files = b"PK\x03\x04" + fields + name + packed
+        directory.append((b"PK\x01\x02" + struct.pack("<H", 20) + fields, len(files)))
+        packed = files[30 + len(name) :]
+    entries = b"".join(
+        fields + struct.pack("<HHHII", 0, 0, 0, 0, len(files) - start) + f"{number:03}.txt".encode()
+        for (fields, start), number in zip(directory, reversed(range(members)), strict=True)
+    )
+    end = struct.pack("<HHHHIIH", 0, 0, members, members, len(entries), len(files), 0)
+    return files + entries + b"PK\x05\x06" + end
+
+
+def _crc_of_both(first: int, second: int, second_size: int) -> int:
+    """The checksum of two stretches from theirs."""
+    # That of zeros tells what passing over the second stretch does to the first, whatever it holds.
+    return _over_zeros(first, second_size) ^ second
+
+
+def _over_zeros(checksum: int, count: int) -> int:
+    zeros = bytes(count)
+    return zlib.crc32(zeros, checksum) ^ zlib.crc32(zeros)

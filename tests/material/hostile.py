@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.material import archives, office, pdf, texts
+from tests.material.quine import quine_zip
 from tests.material.words import CHINESE, ENGLISH
 
 __all__ = ["MARK", "Specimen", "specimens"]
@@ -69,6 +70,12 @@ def _archives() -> Iterator[Specimen]:
     for depth in range(20):
         nested = archives.zip_file({f"{depth}.zip": nested})
     yield Specimen(name="nested.zip", data=nested, says="archive_nested")
+    nested = archives.zip_file({"0.txt": text})
+    for depth in range(5):
+        nested = archives.zip_file({f"{depth}-{number}.zip": nested for number in range(16)})
+    yield Specimen(name="forty-two.zip", data=nested, says="archive_nested")
+    yield Specimen(name="quine.zip", data=quine_zip(), says="archive_nested")
+    yield Specimen(name="quoted.zip", data=archives.quoting_zip(members=250), says="archive_member_expands_too_much")
     yield Specimen(name="many.zip", data=_many_members(30_000), says="notices_cut")
     yield Specimen(name="half.zip", data=archives.zip_file({"a.txt": text * 99})[:70], says="document_damaged")
     svg = f'<?xml version="1.0"?>{_BOMB}<svg><text>{MARK} &l9;</text></svg>'.encode()
@@ -97,11 +104,13 @@ def _markup() -> Iterator[Specimen]:
             says = "document_damaged" if kind == "odt" else ""
             yield Specimen(name=f"{name}.{kind}", data=_with_types(honest, member, types, reference), says=says)
     large = {"[Content_Types].xml": b"<x/>", "word/document.xml": b"<a>" + b"a" * (110 << 20)}
-    yield Specimen(name="bomb.docx", data=archives.zip_file(large), says="document_expands_too_much")
+    yield Specimen(name="bomb.docx", data=archives.zip_file(large), says="file_too_large_for_format")
     yield Specimen(name="deep.html", data=b"<div>" * 100_000 + _SENTENCE.encode() + b"</div>" * 100_000, found=True)
     deep = b"<a>" + _SENTENCE.encode() + b"<a>" * 100_000
     yield Specimen(name="deep.xml", data=deep, says="text_cut", found=True)
-    yield Specimen(name="deep.json", data=f'["{MARK} '.encode() + b"[" * 100_000, says="read_as_plain_text", found=True)
+    yield Specimen(
+        name="deep.json", data=f'["{MARK}", '.encode() + b"[" * 100_000, says="read_as_plain_text", found=True
+    )
     yield Specimen(name="deep.rtf", data=b"{\\rtf1 " + b"{" * 100_000 + MARK.encode())
     yield Specimen(name="deep.md", data=_SENTENCE.encode() + b"\n" + b"> " * 100_000, says="text_cut", found=True)
     yield Specimen(name="deep.docx", data=_deep_docx(), says="document_damaged")

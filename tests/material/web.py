@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-__all__ = ["Answer", "Site", "serve"]
+__all__ = ["Answer", "Site", "page", "redirect", "serve"]
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 """Writes the whole answer to one request."""
@@ -66,3 +66,21 @@ def serve(pages: Mapping[str, Answer], *, tls: ssl.SSLContext | None = None) -> 
         finally:
             server.shutdown()
             thread.join()
+
+
+def page(body: bytes, *, status: int = 200, **headers: str) -> Answer:
+    """An answer with ``body``; underscores in header names become dashes."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def redirect(location: str) -> Answer:
+    """An answer that sends the client on to ``location``."""
+    return page(b"", status=302, Location=location)

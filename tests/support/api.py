@@ -45,8 +45,10 @@ class ApiProcess:
 
 
 @contextmanager
-def api_process(data: Path, *, failpoint: str = "", **settings: str) -> Iterator[ApiProcess]:
-    """An API on ``data``; afterwards it is gone, one way or another."""
+def api_process(
+    data: Path, *, failpoint: str = "", module: str = "gristmill.api", **settings: str
+) -> Iterator[ApiProcess]:
+    """An API on ``data``, started as ``module``; afterwards it is gone, one way or another."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -54,7 +56,7 @@ def api_process(data: Path, *, failpoint: str = "", **settings: str) -> Iterator
         GRISTMILL_DATA=str(data), GRISTMILL_API__PORT=str(port), GRISTMILL_FAILPOINT=failpoint, **settings
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "gristmill.api"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", module], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     api = ApiProcess(process, port)
 

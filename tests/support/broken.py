@@ -1,10 +1,8 @@
-"""Stores and engines with one defect each, which the suites of their contracts must find."""
+"""Stores with one defect each, which the suites of their contract must find."""
 
-import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 
 from sqlalchemy import bindparam, delete, func, select, update
 
@@ -13,17 +11,11 @@ from gristmill.db.schema import task_events, tasks
 from gristmill.db.tasks import SqlTaskStore
 from gristmill.db.tasks.moves import record
 from gristmill.db.tasks.rows import task_from
-from gristmill.engines.bell import Bell
-from gristmill.engines.local import LocalEngine
 from gristmill.errors import NotFound
 from gristmill.tasks.model import Completed, Failed, Outcome, Task, TaskFilter, TaskState
 from tests.support.clock import TestClock
 
-__all__ = [
-    "BROKEN_ENGINES",
-    "BROKEN_STORES",
-    "open_broken",
-]
+__all__ = ["BROKEN_STORES", "open_broken"]
 
 
 class UnguardedClaim(SqlTaskStore):
@@ -126,52 +118,22 @@ class CancelForgotten(SqlTaskStore):
         return changed
 
 
+class CancelSwallowed(SqlTaskStore):
+    """Answers that it has cancelled what runs, and has not."""
+
+    def request_cancel(self, where: TaskFilter) -> int:
+        running = [task.id for task in self.find(where, limit=1000) if task.state is TaskState.PROCESSING]
+        waiting = [task.id for task in self.find(where, limit=1000) if task.state is TaskState.PENDING]
+        changed = super().request_cancel(TaskFilter(ids=waiting)) if waiting else 0
+        return changed + len(running)
+
+
 BROKEN_STORES: Mapping[str, type[SqlTaskStore]] = {
     store.__name__: store
-    for store in (UnguardedClaim, SilentEnd, LeaseIgnored, LeaseReused, EffectApart, CancelForgotten)
+    for store in (UnguardedClaim, SilentEnd, LeaseIgnored, LeaseReused, EffectApart, CancelForgotten, CancelSwallowed)
 }
 
 
 def open_broken(name: str, database: Database, clock: TestClock) -> SqlTaskStore:
     """The store with the defect ``name``."""
     return BROKEN_STORES[name](database, clock=clock, result_expires_seconds=3600)
-
-
-class Mute(LocalEngine):
-    """Accepts what it is to tell, and tells nobody."""
-
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        del tasks
-
-    def revoke(self, task_ids: Sequence[str]) -> None:
-        del task_ids
-
-
-class Strict(LocalEngine):
-    """Raises where nobody listens, instead of leaving that to the sweeper."""
-
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        super().dispatch(tasks)
-        raise ConnectionError("nobody listens")
-
-
-class OneEared(LocalEngine):
-    """Tells one listener, and leaves the others asleep."""
-
-    def __init__(self, bell: Bell, directory: Path) -> None:
-        super().__init__(bell)
-        self._directory = directory
-
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        del tasks
-        for pipe in sorted(self._directory.glob("*.bell"))[:1]:
-            end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-            os.write(end, b"!")
-            os.close(end)
-
-
-BROKEN_ENGINES: Mapping[str, Callable[[Path], LocalEngine]] = {
-    "Mute": lambda directory: Mute(Bell(directory)),
-    "Strict": lambda directory: Strict(Bell(directory)),
-    "OneEared": lambda directory: OneEared(Bell(directory), directory),
-}

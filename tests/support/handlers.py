@@ -3,6 +3,7 @@
 import ctypes
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from gristmill.app import Gristmill, open_gristmill
 from gristmill.settings import Settings
@@ -23,6 +23,8 @@ from gristmill.tasks.model import Completed, Outcome
 from gristmill.tasks.ports import Handler, TaskContext
 from gristmill.tasks.retry import RetryPolicy
 from gristmill.worker import build, slot
+from tests.support.history import effect_of
+from tests.support.moods import MOODY_KINDS, family, moody
 
 __all__ = ["SLOT_COMMAND", "TEST_KINDS", "main", "open_with_test_kinds", "payload"]
 
@@ -64,6 +66,13 @@ def deaf(context: TaskContext, trace: Trace) -> Outcome:
     _mark(trace, f"started-{context.task.lease}", f"{os.getpid()} {context.temp_dir}")
     deque(itertools.repeat(None), maxlen=0)
     return Completed()
+
+
+def backtracking(context: TaskContext, trace: Trace) -> Outcome:
+    """Tries a pattern on a text for which it takes ages, in C, holding the interpreter's lock all the while."""
+    (context.temp_dir / "material").write_text("half done", encoding="utf-8")
+    _mark(trace, f"started-{context.task.lease}", f"{os.getpid()} {context.temp_dir}")
+    return Completed(result={"found": bool(re.fullmatch(r"(a+)+b", "a" * 60))})
 
 
 def sleepy(context: TaskContext, trace: Trace) -> Outcome:
@@ -108,12 +117,12 @@ def counted(context: TaskContext, trace: Trace) -> Outcome:
     for _ in range(context.task.number % 7):
         context.check()
         time.sleep(0.01)
-    row = {"task": context.task.id, "lease": context.task.lease}
-    return Completed(effect=lambda tx: tx.execute(text("INSERT INTO effects VALUES (:task, :lease)"), row) and None)
+    return Completed(effect=effect_of(context.task))
 
 
 _HANDLERS: Mapping[str, Callable[[TaskContext, Trace], Outcome]] = {
-    handler.__name__: handler for handler in (patient, deaf, sleepy, crashing, hungry, swelling, parental, counted)
+    handler.__name__: handler
+    for handler in (patient, deaf, backtracking, sleepy, crashing, hungry, swelling, parental, counted)
 }
 
 TEST_KINDS: Mapping[str, Kind] = {
@@ -125,7 +134,7 @@ TEST_KINDS: Mapping[str, Kind] = {
         retry=RetryPolicy(max_attempts=2, base_seconds=0.0, cap_seconds=0.0),
     )
     for name in _HANDLERS
-}
+} | dict(MOODY_KINDS)
 
 
 def open_with_test_kinds(settings: Settings) -> Gristmill:
@@ -137,7 +146,7 @@ def open_with_test_kinds(settings: Settings) -> Gristmill:
 
 
 def _all_handlers(app: Gristmill) -> Mapping[str, Handler]:
-    return {**build.build_handlers(app), **_HANDLERS}
+    return {**build.build_handlers(app), **_HANDLERS, "moody": moody, "family": family}
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def create_app(app: Gristmill) -> FastAPI:
         middleware=[
             Middleware(Edge, language=settings.language),
             Middleware(Gate, gristmill=app),
-            Middleware(BodyLimit, max_file_bytes=settings.sources.max_file_mb * 1024 * 1024),
+            Middleware(BodyLimit, max_upload_bytes=settings.api.max_upload_mb * 1024 * 1024),
         ],
     )
     # Put together before threads ask: two that ask at once could get one each, with caches of their own.

@@ -25,8 +25,6 @@ MULTIPART_TYPE = "multipart/form-data"
 FORM_TYPES = (MULTIPART_TYPE, "application/x-www-form-urlencoded")
 
 _MOST_JSON_BYTES = 16 * 1024 * 1024
-_UPLOAD_SPARE_BYTES = 1024 * 1024 * 1024
-"""What a form may hold beyond one file of the largest size."""
 _MOST_FIELDS = 100
 
 
@@ -38,9 +36,9 @@ def media_type(headers: Headers) -> str:
 class BodyLimit:
     """Middleware that stops reading a body which is too large, whether or not it said so beforehand."""
 
-    def __init__(self, app: ASGIApp, *, max_file_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
         self._app = app
-        self._most_form_bytes = max_file_bytes + _UPLOAD_SPARE_BYTES
+        self._most_form_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a body that ends at the limit."""

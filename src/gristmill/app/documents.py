@@ -16,6 +16,7 @@ from gristmill.index.ports import BlobStore, IndexStore
 from gristmill.index.recipe import Selection, select_stale
 from gristmill.settings.model import Settings
 from gristmill.steps.formats import BY_SUFFIX, Format
+from gristmill.steps.names import shortened
 from gristmill.steps.paths import check_path
 from gristmill.tasks.model import NewTask, Task
 from gristmill.tasks.service import TaskService
@@ -214,7 +215,7 @@ def _material(name: str) -> Material:
 
 
 def _printable(name: str) -> str:
-    return "".join(char for char in name if char.isprintable())[:_NAME_CHARS]
+    return shortened("".join(char for char in name if char.isprintable()), _NAME_CHARS)
 
 
 def _check_collection_name(name: str) -> None:

@@ -1,6 +1,6 @@
 """The database both stores share: opens lazily in each process, begins transactions, brings the schema up to date.
 
-Knows no table. What differs between databases is asked of the dialect module.
+Knows no table. What differs between databases is asked of the dialect.
 """
 
 import os
@@ -10,40 +10,47 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from gristmill.db.sqlite import open_sqlite, translate_sqlite
-from gristmill.errors import Conflict, InvalidInput
+from gristmill.db.dialect import dialect_for
+from gristmill.db.sqlite import Sqlite
+from gristmill.errors import Conflict
 
 __all__ = ["Database"]
 
+_APPLIED = text("SELECT name FROM migrations ORDER BY name")
+_APPLY = text("INSERT INTO migrations (name) VALUES (:name)")
+
 
 class Database:
-    """One database, by URL (``sqlite:///path``)."""
+    """One database, by URL: ``sqlite:///path`` or ``postgresql://user@host/name``."""
 
     def __init__(self, url: str, *, busy_timeout_seconds: float = 30.0) -> None:
-        prefix = "sqlite:///"
-        if not url.startswith(prefix):
-            raise InvalidInput("database_url_unknown", scheme=url.split(":", 1)[0])
-        self._path = Path(url.removeprefix(prefix))
-        self._busy_timeout_seconds = busy_timeout_seconds
+        self.url = url
+        self._dialect = dialect_for(url, busy_timeout_seconds=busy_timeout_seconds)
         self._engine: Engine | None = None
         self._pid = 0
         self._lock = threading.Lock()
 
     @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgres``."""
+        return self._dialect.name
+
+    @property
     def path(self) -> Path:
-        """The database file."""
-        return self._path
+        """The database file, of SQLite."""
+        assert isinstance(self._dialect, Sqlite)
+        return self._dialect.path
 
     def _open(self) -> Engine:
         # An open handle must not cross a fork: SQLite's locks and the pool's sockets belong to one process.
         if self._engine is None or self._pid != os.getpid():
             with self._lock:
                 if self._engine is None or self._pid != os.getpid():
-                    self._engine = open_sqlite(self._path, busy_timeout_seconds=self._busy_timeout_seconds)
+                    self._engine = self._dialect.open()
                     self._pid = os.getpid()
         return self._engine
 
@@ -66,7 +73,7 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            ours = translate_sqlite(error)
+            ours = self._dialect.translate(error)
             if ours is None:
                 raise
             raise ours from error
@@ -76,36 +83,36 @@ class Database:
 
         :class:`Conflict` (``database_too_new``) if the database was written by a newer Gristmill.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        known = sorted(
-            entry.name.removesuffix(".sql")
-            for entry in resources.files("gristmill.db.migrations").joinpath("sqlite").iterdir()
-            if entry.name.endswith(".sql")
-        )
+        self._dialect.create()
+        folder = resources.files("gristmill.db.migrations").joinpath(self._dialect.name)
+        known = sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
         if self._applied() == known:
             return []
         with self.write(durable=True) as connection:
+            self._dialect.lock_migrations(connection)
             connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
-            applied = {row[0] for row in connection.exec_driver_sql("SELECT name FROM migrations")}
+            applied = {row.name for row in connection.execute(_APPLIED)}
             if unknown := applied - set(known):
                 raise Conflict("database_too_new", migration=max(unknown))
             missing = [name for name in known if name not in applied]
             for name in missing:
-                script = resources.files("gristmill.db.migrations").joinpath("sqlite", f"{name}.sql").read_text("utf-8")
+                script = folder.joinpath(f"{name}.sql").read_text("utf-8")
                 for statement in script.split(";\n"):
                     if statement.strip():
                         connection.exec_driver_sql(statement)
-                connection.exec_driver_sql("INSERT INTO migrations (name) VALUES (?)", (name,))
+                connection.execute(_APPLY, {"name": name})
+        if missing:
+            # Connections prepare themselves for the types they find; those made before found none.
+            self.close()
         return missing
 
     def _applied(self) -> list[str]:
-        if not self._path.exists():
+        if not self._dialect.exists():
             return []
         with self.read() as connection:
-            found = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").first()
-            if found is None:
+            if not self._dialect.has_table(connection, "migrations"):
                 return []
-            return [row[0] for row in connection.exec_driver_sql("SELECT name FROM migrations ORDER BY name")]
+            return [row.name for row in connection.execute(_APPLIED)]
 
     def checked_out(self) -> int:
         """How many connections are in use; a test proves that it returns to zero."""

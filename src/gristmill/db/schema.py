@@ -8,8 +8,20 @@ import json
 import re
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, MetaData, Table, Text, literal_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+)
+from sqlalchemy.types import NullType, TypeDecorator
 
 __all__ = [
     "JsonText",
@@ -59,12 +71,39 @@ class JsonText(TypeDecorator[Any]):
             return value
 
 
+class Embedding(TypeDecorator[bytes]):
+    """Little-endian float32 numbers: bytes where the database only keeps them, ``vector`` where it compares them."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """The column's type in the database."""
+        return dialect.type_descriptor(NullType() if dialect.name == "postgresql" else LargeBinary())
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
+        """As the driver takes it."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        import numpy as np
+
+        return np.frombuffer(value, dtype="<f4")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """As bytes again."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        import numpy as np
+
+        return np.asarray(value, dtype="<f4").tobytes()
+
+
 metadata = MetaData()
 
 tasks = Table(
     "tasks",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("queue", Text, nullable=False),
@@ -75,35 +114,35 @@ tasks = Table(
     Column("attempt", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("crash_count", Integer, nullable=False),
-    Column("lease", Integer, nullable=False),
+    Column("lease", BigInteger, nullable=False),
     Column("soft_limit_seconds", Float, nullable=False),
     Column("hard_limit_seconds", Float, nullable=False),
     Column("stage", Text, nullable=False),
     Column("unit", Text, nullable=False),
-    Column("done", Integer, nullable=False),
-    Column("failed", Integer, nullable=False),
-    Column("skipped", Integer, nullable=False),
-    Column("total", Integer),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
-    Column("ready_at", Integer, nullable=False),
-    Column("scheduled_at", Integer),
-    Column("started_at", Integer),
-    Column("finished_at", Integer),
+    Column("done", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("total", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("ready_at", BigInteger, nullable=False),
+    Column("scheduled_at", BigInteger),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
     Column("cancel_requested", Boolean(create_constraint=False), nullable=False),
     Column("waiting", Boolean(create_constraint=False), nullable=False),
     Column("worker_id", Text),
     Column("slot", Integer),
     Column("engine", Text),
-    Column("dispatched_at", Integer),
+    Column("dispatched_at", BigInteger),
     Column("parent_id", Text),
     Column("collection", Text),
-    Column("user_id", Integer),
+    Column("user_id", BigInteger),
     Column("idempotency_key", Text, unique=True),
     Column("request_hash", Text),
     Column("result", JsonText),
-    Column("item_count", Integer, nullable=False),
-    Column("items_expire_at", Integer),
+    Column("item_count", BigInteger, nullable=False),
+    Column("items_expire_at", BigInteger),
     Column("checkpoint", JsonText),
     Column("error", JsonText),
 )
@@ -117,12 +156,12 @@ task_is_undispatched = literal_column(
 task_events = Table(
     "task_events",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
     Column("task_id", Text, nullable=False),
-    Column("at", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("lease", Integer, nullable=False),
+    Column("lease", BigInteger, nullable=False),
     Column("worker_id", Text),
     Column("detail", JsonText, nullable=False),
 )
@@ -131,7 +170,7 @@ task_items = Table(
     "task_items",
     metadata,
     Column("task_id", Text, primary_key=True),
-    Column("position", Integer, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
     Column("body", JsonText, nullable=False),
 )
 
@@ -145,9 +184,9 @@ workers = Table(
     Column("slots", Integer, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("host", Text, nullable=False),
-    Column("beat", Integer, nullable=False),
-    Column("started_at", Integer, nullable=False),
-    Column("beat_at", Integer, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("beat_at", BigInteger, nullable=False),
 )
 
 leaders = Table(
@@ -155,7 +194,7 @@ leaders = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
-    Column("until", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),
 )
 
 api_keys = Table(
@@ -165,43 +204,43 @@ api_keys = Table(
     Column("name", Text, nullable=False),
     Column("secret_hash", Text, nullable=False, unique=True),
     Column("scopes", JsonText, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("last_used_at", Integer),
-    Column("revoked_at", Integer),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
 )
 
 collections = Table(
     "collections",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("chunk_size", Integer, nullable=False),
-    Column("chunk_overlap", Integer, nullable=False),
-    Column("active_space_id", Integer),
-    Column("generation", Integer, nullable=False),
-    Column("forgotten", Integer, nullable=False),
-    Column("document_count", Integer, nullable=False),
-    Column("chunk_count", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("deleted_at", Integer),
+    Column("chunk_size", BigInteger, nullable=False),
+    Column("chunk_overlap", BigInteger, nullable=False),
+    Column("active_space_id", BigInteger),
+    Column("generation", BigInteger, nullable=False),
+    Column("forgotten", BigInteger, nullable=False),
+    Column("document_count", BigInteger, nullable=False),
+    Column("chunk_count", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
 )
 
 spaces = Table(
     "spaces",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("collection_id", Integer, nullable=False),
+    Column("id", BigInteger, primary_key=True),
+    Column("collection_id", BigInteger, nullable=False),
     Column("embedder", Text, nullable=False),
     Column("model_id", Text, nullable=False),
-    Column("dimension", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
+    Column("dimension", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
 )
 
 documents = Table(
     "documents",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("collection_id", Integer, nullable=False),
+    Column("id", BigInteger, primary_key=True),
+    Column("collection_id", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("name", Text, nullable=False),
@@ -211,47 +250,47 @@ documents = Table(
     Column("blob_id", Text),
     Column("declared_type", Text),
     Column("media_type", Text),
-    Column("size", Integer),
-    Column("mtime_ns", Integer),
-    Column("current_version_id", Integer),
-    Column("generation", Integer, nullable=False),
+    Column("size", BigInteger),
+    Column("mtime_ns", BigInteger),
+    Column("current_version_id", BigInteger),
+    Column("generation", BigInteger, nullable=False),
     Column("error", JsonText),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
-    Column("indexed_at", Integer),
-    Column("deleted_at", Integer),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("indexed_at", BigInteger),
+    Column("deleted_at", BigInteger),
 )
 
 versions = Table(
     "versions",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("document_id", Integer, nullable=False),
-    Column("space_id", Integer, nullable=False),
-    Column("replaces", Integer),
+    Column("id", BigInteger, primary_key=True),
+    Column("document_id", BigInteger, nullable=False),
+    Column("space_id", BigInteger, nullable=False),
+    Column("replaces", BigInteger),
     Column("task_id", Text, nullable=False),
-    Column("number", Integer),
+    Column("number", BigInteger),
     Column("content_hash", Text, nullable=False),
     Column("settings_hash", Text, nullable=False),
     Column("media_type", Text, nullable=False),
-    Column("size", Integer),
-    Column("mtime_ns", Integer),
+    Column("size", BigInteger),
+    Column("mtime_ns", BigInteger),
     Column("title", Text),
     Column("metadata", JsonText, nullable=False),
     Column("notices", JsonText, nullable=False),
-    Column("chunk_count", Integer, nullable=False),
-    Column("embedded", Integer, nullable=False),
-    Column("reused", Integer, nullable=False),
-    Column("deleted", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("published_at", Integer),
+    Column("chunk_count", BigInteger, nullable=False),
+    Column("embedded", BigInteger, nullable=False),
+    Column("reused", BigInteger, nullable=False),
+    Column("deleted", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("published_at", BigInteger),
 )
 
 chunks = Table(
     "chunks",
     metadata,
-    Column("no", Integer, primary_key=True),
-    Column("document_id", Integer, nullable=False),
+    Column("no", BigInteger, primary_key=True),
+    Column("document_id", BigInteger, nullable=False),
     Column("content_hash", Text, nullable=False),
     Column("headings", JsonText, nullable=False),
     Column("text", Text, nullable=False),
@@ -260,20 +299,20 @@ chunks = Table(
 version_chunks = Table(
     "version_chunks",
     metadata,
-    Column("version_id", Integer, primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("chunk_no", Integer, nullable=False),
-    Column("start", Integer, nullable=False),
-    Column("end", Integer, nullable=False),
-    Column("page", Integer),
+    Column("version_id", BigInteger, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("chunk_no", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("page", BigInteger),
     Column("part", Text),
 )
 
 embeddings = Table(
     "embeddings",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("chunk_no", Integer, nullable=False),
-    Column("space_id", Integer, nullable=False),
-    Column("vector", LargeBinary, nullable=False),
+    Column("id", BigInteger, primary_key=True),
+    Column("chunk_no", BigInteger, nullable=False),
+    Column("space_id", BigInteger, nullable=False),
+    Column("vector", Embedding, nullable=False),
 )

@@ -21,8 +21,12 @@ _OUTGROWN = 4
 """Times as many vectors as the directions were chosen for, and they are chosen anew."""
 _LEAST_SHARE = 0.6
 """Of the squared lengths, that the directions have to keep; noise of all directions is compared in full instead."""
-_LEAST_CANDIDATES = 2000
-_CANDIDATES_SHARE = 1 / 32
+_QUERY_SHARE = 0.3
+"""Of a query's squared length; with less of it the short forms order worse, and more candidates are needed."""
+_LEAST_QUERY_SHARE = 0.1
+_LEAST_CANDIDATES = 1000
+_CANDIDATES_SHARE = 1 / 64
+_MORE = 4
 _PROJECTED_AT_ONCE = 8192
 
 
@@ -43,22 +47,24 @@ class Sketch:
         return len(self.basis.T) > 0
 
     def candidates(
-        self, query: "NDArray[np.float32]", alive: "NDArray[np.bool_]", *, limit: int
+        self, query: "NDArray[np.float32]", dead: "NDArray[np.intp]", *, limit: int
     ) -> "NDArray[np.intp] | None":
-        """Rows among ``alive`` that the ``limit`` nearest are in, ascending; None if all have to be compared."""
+        """Rows outside of ``dead`` that the ``limit`` nearest are in, ascending; None if all have to be compared."""
         import numpy as np
 
         short = query @ self.basis
-        length = float(query @ query)
-        if float(short @ short) < _LEAST_SHARE * length / 2:
+        kept, length = float(short @ short), float(query @ query)
+        if kept < _LEAST_QUERY_SHARE * length:
             return None
-        wanted = max(_LEAST_CANDIDATES, 10 * limit, int(self.count * _CANDIDATES_SHARE))
-        if 2 * wanted > self.count:
+        wanted = max(_LEAST_CANDIDATES, 8 * limit, int(self.count * _CANDIDATES_SHARE))
+        if kept < _QUERY_SHARE * length:
+            wanted *= _MORE
+        if 2 * wanted > self.count - len(dead):
             return None
         scores = self.rows[: self.count] @ short
-        scores[~alive] = -np.inf
+        scores[dead] = -np.inf
         best = np.argpartition(scores, self.count - wanted)[self.count - wanted :]
-        return np.sort(best[alive[best]])
+        return np.sort(best)
 
 
 def sketched(old: Sketch | None, vectors: Any, count: int) -> Sketch | None:

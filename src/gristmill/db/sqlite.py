@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gristmill.errors import GristmillError, LimitExceeded, Unavailable
 
-__all__ = ["SAFE_VERSION", "open_sqlite", "sqlite_module", "translate_sqlite"]
+__all__ = ["SAFE_VERSION", "Sqlite", "sqlite_module"]
 
 SAFE_VERSION = (3, 51, 3)
 """First release without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug): two connections that write and
@@ -43,47 +43,65 @@ def sqlite_module() -> ModuleType:
     raise Unavailable("sqlite_unsafe", version=version, needed=".".join(map(str, SAFE_VERSION)))
 
 
-def open_sqlite(path: Path, *, busy_timeout_seconds: float) -> Engine:
-    """An engine on the file ``path``, created if missing; transactions begin as their connection's options say."""
-    engine = create_engine(
-        f"sqlite:///{path}",
-        module=sqlite_module(),
-        connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False},
-        pool_size=8,
-        max_overflow=64,
-        isolation_level=None,
-    )
+class Sqlite:
+    """The dialect of one SQLite file."""
 
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        # The driver's own transaction handling begins too late for BEGIN IMMEDIATE; we begin ourselves.
-        connection.isolation_level = None
-        connection.executescript(
-            # A vector of 512 numbers fills half of a page of 4096 bytes and wastes the rest; it takes effect at creation.
-            "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-            "PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864; PRAGMA synchronous = NORMAL;"
+    name = "sqlite"
+
+    def __init__(self, path: str, *, busy_timeout_seconds: float) -> None:
+        self.path = Path(path)
+        self._busy_timeout_seconds = busy_timeout_seconds
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def create(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def open(self) -> Engine:
+        engine = create_engine(
+            f"sqlite:///{self.path}",
+            module=sqlite_module(),
+            connect_args={"timeout": self._busy_timeout_seconds, "check_same_thread": False},
+            pool_size=8,
+            max_overflow=64,
+            isolation_level=None,
         )
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        # A commit under NORMAL survives a killed process; only FULL survives a power cut, and only accepting needs it.
-        synchronous = "FULL" if options.get("gristmill_durable") else "NORMAL"
-        if connection.info.get("synchronous", "NORMAL") != synchronous:
-            connection.exec_driver_sql(f"PRAGMA synchronous = {synchronous}")
-            connection.info["synchronous"] = synchronous
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("gristmill_write") else "BEGIN")
+        @event.listens_for(engine, "connect")
+        def _prepare(connection: Any, _record: Any) -> None:
+            # The driver's own transaction handling begins too late for BEGIN IMMEDIATE; we begin ourselves.
+            connection.isolation_level = None
+            connection.executescript(
+                # A vector of 512 numbers fills half of a page of 4096 bytes and wastes the rest; it takes effect at creation.
+                "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+                "PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864; PRAGMA synchronous = NORMAL;"
+            )
 
-    return engine
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            options = connection.get_execution_options()
+            # A commit under NORMAL survives a killed process; only FULL survives a power cut, and only accepting needs it.
+            synchronous = "FULL" if options.get("gristmill_durable") else "NORMAL"
+            if connection.info.get("synchronous", "NORMAL") != synchronous:
+                connection.exec_driver_sql(f"PRAGMA synchronous = {synchronous}")
+                connection.info["synchronous"] = synchronous
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("gristmill_write") else "BEGIN")
 
+        return engine
 
-def translate_sqlite(error: DBAPIError) -> GristmillError | None:
-    """Our error for a driver error that means the database cannot serve now; None for any other."""
-    text = str(error.orig).lower()
-    if "locked" in text or "busy" in text:
-        return Unavailable("database_busy")
-    if "full" in text:
-        return LimitExceeded("disk_full")
-    if any(sign in text for sign in _UNUSABLE):
-        return Unavailable("database_unusable", reason=str(error.orig))
-    return None
+    def has_table(self, connection: Connection, name: str) -> bool:
+        return connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).first() is not None
+
+    def lock_migrations(self, connection: Connection) -> None:
+        """Nothing to do: a write transaction is alone."""
+
+    def translate(self, error: DBAPIError) -> GristmillError | None:
+        text = str(error.orig).lower()
+        if "locked" in text or "busy" in text:
+            return Unavailable("database_busy")
+        if "full" in text:
+            return LimitExceeded("disk_full")
+        if any(sign in text for sign in _UNUSABLE):
+            return Unavailable("database_unusable", reason=str(error.orig))
+        return None

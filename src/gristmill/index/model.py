@@ -282,6 +282,7 @@ class Hit:
     text: str
     place: ChunkPlace
     position: int
+    media_type: str | None = None
     vector_score: float | None = None
     """Cosine similarity, if the vector side found it."""
     keyword_score: float | None = None

@@ -112,6 +112,19 @@ class IndexStore(Protocol):
         """
         ...
 
+    def prepare(self, draft: VersionDraft, chunks: Sequence[StagedChunk], *, dimension: int) -> Any:
+        """What :meth:`publish_whole` will store, computed without a write transaction."""
+        ...
+
+    def publish_whole(
+        self, transaction: Any, draft: VersionDraft, prepared: Any, *, task_id: str, keep_versions: int
+    ) -> Publication:
+        """Begin, stage and publish a version inside ``transaction``: for documents whose chunks are few.
+
+        Raises what :meth:`stage` and :meth:`publish` raise.
+        """
+        ...
+
     def touch(self, transaction: Any, document_id: int, *, size: int, mtime_ns: int | None) -> None:
         """Note, inside ``transaction``, that the bytes were looked at and are those of the published version."""
         ...

@@ -4,23 +4,19 @@ Knows neither SQL nor a model: the store finds, the embedder and the term functi
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 from gristmill.errors import Conflict, InvalidInput
+from gristmill.index.fusion import fused
 from gristmill.index.highlight import highlight
 from gristmill.index.model import Collection, DocumentFilter, Hit, Material, Scored, SearchMode
 from gristmill.index.ports import IndexStore, QueryEmbedder
 
 __all__ = ["MOST_HITS", "MOST_OFFSET", "SearchPage", "Searcher"]
 
-RANK_CONSTANT = 2
-"""``k`` of reciprocal rank fusion, ``1 / (k + rank)`` summed over the lists (Cormack, Clarke and Büttcher, SIGIR 2009).
-
-The paper's 60 suits many lists of similar worth. With two lists, a small constant lets a first place in either stand:
-it found known items more often in English and in Chinese.
-"""
 CANDIDATES = 200
 """Length of each list for the first pages. It is the same for all of them, so that paging neither repeats nor skips."""
 HALF_SCORE = 8.0
@@ -28,6 +24,8 @@ HALF_SCORE = 8.0
 MOST_HITS = 100
 MOST_OFFSET = 1000
 LONGEST_QUERY = 4000
+SEARCHES_BESIDE = 8
+"""Searches by words that run while their query is being searched by meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +68,7 @@ class Searcher:
         self._embed_query = embed_query
         self._query_terms = query_terms
         self._token_spans = token_spans
+        self._beside = ThreadPoolExecutor(SEARCHES_BESIDE, thread_name_prefix="search")
 
     def search(
         self,
@@ -111,19 +110,28 @@ class Searcher:
     def _candidates(
         self, collection: Collection, query: str, mode: SearchMode, where: DocumentFilter, depth: int
     ) -> list[_Candidate]:
+        def meaning() -> Sequence[Scored]:
+            vector = self._embed_query(collection.space, query)
+            return self._store.nearest(collection, vector, limit=depth, where=where)
+
+        def words() -> Sequence[Scored]:
+            return self._store.text(collection, query, limit=depth, where=where)
+
         by_meaning: Sequence[Scored] = ()
         by_words: Sequence[Scored] = ()
-        if mode is not SearchMode.KEYWORD:
-            vector = self._embed_query(collection.space, query)
-            by_meaning = self._store.nearest(collection, vector, limit=depth, where=where)
-        if mode is not SearchMode.VECTOR:
-            by_words = self._store.text(collection, query, limit=depth, where=where)
+        if mode is SearchMode.HYBRID:
+            by_meaning, by_words = self._both(meaning, words)
+        elif mode is SearchMode.VECTOR:
+            by_meaning = meaning()
+        else:
+            by_words = words()
         if mode is SearchMode.VECTOR:
             scores = {scored.chunk_no: max(0.0, min(1.0, scored.score)) for scored in by_meaning}
         elif mode is SearchMode.KEYWORD:
             scores = {scored.chunk_no: scored.score / (scored.score + HALF_SCORE) for scored in by_words}
         else:
-            scores = _fused(by_meaning, by_words)
+            terms = len(self._query_terms(query))
+            scores = fused(by_meaning, by_words, terms=terms, chunks=collection.chunk_count)
         cosines = {scored.chunk_no: scored.score for scored in by_meaning}
         bm25 = {scored.chunk_no: scored.score for scored in by_words}
         candidates = [
@@ -131,6 +139,20 @@ class Searcher:
             for no, score in scores.items()
         ]
         return sorted(candidates, key=_order)
+
+    def _both(
+        self, meaning: Callable[[], Sequence[Scored]], words: Callable[[], Sequence[Scored]]
+    ) -> tuple[Sequence[Scored], Sequence[Scored]]:
+        """Both lists at the same time: hardly any of either is Python, so they need not wait for one another."""
+        beside = self._beside.submit(words)
+        try:
+            by_meaning = meaning()
+        finally:
+            # Where other searches keep all of the threads, this one does not wait for its turn.
+            begun = not beside.cancel()
+            if begun:
+                wait([beside])
+        return by_meaning, beside.result() if begun else words()
 
     def _hits(self, collection: Collection, query: str, page: Sequence[_Candidate]) -> tuple[Hit, ...]:
         by_number: Mapping[int, _Candidate] = {candidate.chunk_no: candidate for candidate in page}
@@ -168,16 +190,6 @@ def _depth(wanted: int) -> int:
     while depth < 4 * wanted:
         depth *= 4
     return depth
-
-
-def _fused(*lists: Sequence[Scored]) -> dict[int, float]:
-    """Reciprocal ranks summed over ``lists``, as a share of what a first place in all of them gives."""
-    best = len(lists) / (RANK_CONSTANT + 1)
-    fused: dict[int, float] = {}
-    for found in lists:
-        for rank, scored in enumerate(found, 1):
-            fused[scored.chunk_no] = fused.get(scored.chunk_no, 0.0) + 1 / (RANK_CONSTANT + rank) / best
-    return fused
 
 
 def _order(candidate: _Candidate) -> tuple[float, float, int]:

@@ -20,12 +20,22 @@ MESSAGES: Mapping[str, Message] = {
         zh="数据库由更新版本的 Gristmill 写入（迁移 {migration}）。请升级本安装。",
     ),
     "database_url_unknown": Message(
-        en="database.url begins with {scheme}, which is not supported. Use sqlite:///path/to/file.db, or leave it unset.",
-        zh="database.url 以 {scheme} 开头，暂不支持。请使用 sqlite:///文件路径，或不设置。",
+        en="database.url begins with {scheme}, which is not supported. Use sqlite:///path/to/file.db or "
+        "postgresql://user:password@host/name, or leave it unset.",
+        zh="database.url 以 {scheme} 开头，暂不支持。请使用 sqlite:///文件路径 或 postgresql://用户:密码@主机/库名，或不设置。",
+    ),
+    "database_unreachable": Message(
+        en="The database server does not answer. Check that it runs and that database.url is right; nothing accepted is "
+        "lost.",
+        zh="数据库服务器没有响应。请检查它是否在运行、database.url 是否正确；已接受的任务不会丢失。",
     ),
     "disk_full": Message(
         en="The disk is full. Free some space in the data directory; nothing accepted was lost.",
         zh="磁盘已满。请在数据目录所在磁盘上腾出空间；已接受的任务没有丢失。",
+    ),
+    "extra_missing": Message(
+        en="{feature} needs an extra that is not installed. Run: pip install 'gristmill[{extra}]'",
+        zh="{feature} 需要尚未安装的可选组件。请运行：pip install 'gristmill[{extra}]'",
     ),
     "sqlite_unsafe": Message(
         en="SQLite {version} can corrupt its file when several processes write. Install SQLite {needed} or newer: "

@@ -53,6 +53,16 @@ _FETCH: Mapping[str, Message] = {
         "The source did not deliver the whole document within {seconds} seconds. Try again later, or raise the limit.",
         "来源未能在 {seconds} 秒内传完整个文档。请稍后再试，或提高时限。",
     ),
+    "url_answer_incomplete": Message(
+        "The answer of {host} ended after {received} bytes, twice, and that is not what it announced. Correct that "
+        "server, or download the document and upload it instead.",
+        "主机 {host} 的响应两次都在 {received} 字节处结束，与其声明的内容不符。请更正该服务器，或先下载文档再上传。",
+    ),
+    "url_answer_malformed": Message(
+        "What {host} sent is not a valid HTTP answer; its headers contradict each other or cannot be read. Correct "
+        "that server, or download the document and upload it instead.",
+        "主机 {host} 返回的不是有效的 HTTP 响应：其响应头互相矛盾或无法读取。请更正该服务器，或先下载文档再上传。",
+    ),
     "url_certificate_invalid": Message(
         "The certificate of {host} is not valid. Correct it on that server, or use another address.",
         "{host} 的证书无效。请在该服务器上更正，或改用其他地址。",
@@ -128,6 +138,12 @@ _PARSE: Mapping[str, Message] = {
     "document_expands_too_much": Message(
         "“{name}” unpacks to far more than its size and was refused. Split the document.",
         "“{name}”解压后远大于其自身大小，已被拒绝。请拆分文档。",
+    ),
+    "file_too_large_for_format": Message(
+        "“{name}” has {size_mb} MB or more, counted unpacked; of a {format} file at most {max_mb} MB are read, because "
+        "that takes many times as much memory. Split it, or raise GRISTMILL_SOURCES__MAX_STRUCTURED_MB.",
+        "“{name}”解压后不少于 {size_mb} MB；{format} 文件最多读取 {max_mb} MB，因为读取所需内存是其大小的许多倍。请拆分文件，"
+        "或提高 GRISTMILL_SOURCES__MAX_STRUCTURED_MB。",
     ),
     "file_empty": Message(
         "The file “{name}” is empty. Add it again once it has content.",

@@ -28,6 +28,8 @@ class Fetcher:
         """The configured bounds on parsing."""
         return ParseLimits(
             max_text_chars=self._settings.max_text_chars,
+            max_structured_bytes=self._settings.max_structured_mb * _MB,
+            max_member_bytes=self._settings.max_file_mb * _MB,
             max_archive_members=self._settings.max_archive_members,
             max_archive_bytes=self._settings.max_archive_mb * _MB,
             timeout_seconds=self._settings.parse_timeout_seconds,

@@ -1,13 +1,14 @@
 """Indexes one document: fetch, parse, split, embed what is new, and publish it as one version, or not at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from gristmill.embed.ports import Embedder
 from gristmill.errors import GristmillError
 from gristmill.ids import content_hash
-from gristmill.index.model import ChunkPlace, Collection, Document, StagedChunk, VersionDraft
+from gristmill.index.model import ChunkPlace, Collection, Document, Publication, StagedChunk, VersionDraft
 from gristmill.index.ports import IndexStore
 from gristmill.index.recipe import fingerprint, is_untouched, recipe_hash
 from gristmill.kinds import DeleteIndex, IndexDocument
@@ -23,7 +24,8 @@ __all__ = ["DocumentIndexer", "text_to_embed", "unchanged"]
 _EMBED_BATCH = 32
 """Chunks embedded between two looks at cancel and progress."""
 _STAGE_BATCH = 512
-"""Chunks written in one transaction: long enough to be cheap, short enough to let other writers in."""
+"""Chunks written in one transaction: long enough to be cheap, short enough to let other writers in. A document of no
+more is written in the one that ends its task."""
 
 
 class DocumentIndexer:
@@ -77,20 +79,36 @@ class DocumentIndexer:
         context.progress("split", unit="chunks")
         pieces = split(parsed, chunk_size=collection.chunk_size, chunk_overlap=collection.chunk_overlap)
         draft = _draft(document, collection, fetched, parsed, mtime_ns)
-        version_id = self._index.begin_version(draft, task_id=context.task.id)
-        self._stage(context, collection, document, version_id, pieces, force=force)
-        return self._publication(document, version_id, parsed)
+        batches = self._staged(context, collection, document, pieces, force=force)
+        publish: Callable[[Any], Publication]
+        if len(pieces) <= _STAGE_BATCH:
+            prepared = self._index.prepare(
+                draft, [chunk for batch in batches for chunk in batch], dimension=collection.space.dimension
+            )
+            publish = partial(
+                self._index.publish_whole,
+                draft=draft,
+                prepared=prepared,
+                task_id=context.task.id,
+                keep_versions=self._keep_versions,
+            )
+        else:
+            version_id = self._index.begin_version(draft, task_id=context.task.id)
+            for batch in batches:
+                self._index.stage(version_id, batch)
+            publish = partial(self._index.publish, version_id=version_id, keep_versions=self._keep_versions)
+        return _publication(document, parsed, publish)
 
-    def _stage(
+    def _staged(
         self,
         context: TaskContext,
         collection: Collection,
         document: Document,
-        version_id: int,
         pieces: Sequence[Piece],
         *,
         force: bool,
-    ) -> None:
+    ) -> Iterator[list[StagedChunk]]:
+        """All chunks with their vectors, in batches to be written."""
         texts = [text_to_embed(piece.headings, piece.text) for piece in pieces]
         hashes = [content_hash(text) for text in texts]
         space = collection.space
@@ -116,26 +134,9 @@ class DocumentIndexer:
             ]
             done += len(batch)
             if len(waiting) >= _STAGE_BATCH or done == total:
-                self._index.stage(version_id, waiting)
+                yield waiting
                 waiting = []
             context.progress("embed", unit="chunks", done=done, total=total)
-
-    def _publication(self, document: Document, version_id: int, parsed: Parsed) -> Completed:
-        def publish(transaction: Any) -> dict[str, Any]:
-            published = self._index.publish(transaction, version_id, keep_versions=self._keep_versions)
-            return {
-                "version": published.number,
-                "chunks": published.chunk_count,
-                "embedded": published.embedded,
-                "reused": published.reused,
-                "deleted": published.deleted,
-            }
-
-        notices = [asdict(notice) for notice in parsed.notices]
-        return Completed(
-            result={"doc_id": document.id, "name": document.name, "status": "completed", "notices": notices},
-            effect=publish,
-        )
 
     def delete_index(self, context: TaskContext, payload: DeleteIndex) -> Outcome:
         """Remove what is indexed of one document; it stays registered."""
@@ -145,6 +146,24 @@ class DocumentIndexer:
             result={"doc_id": payload.doc_id, "status": "deleted"},
             effect=lambda tx: {"deleted": self._index.clear(tx, payload.doc_id)},
         )
+
+
+def _publication(document: Document, parsed: Parsed, publish: Callable[[Any], Publication]) -> Completed:
+    def effect(transaction: Any) -> dict[str, Any]:
+        published = publish(transaction)
+        return {
+            "version": published.number,
+            "chunks": published.chunk_count,
+            "embedded": published.embedded,
+            "reused": published.reused,
+            "deleted": published.deleted,
+        }
+
+    notices = [asdict(notice) for notice in parsed.notices]
+    return Completed(
+        result={"doc_id": document.id, "name": document.name, "status": "completed", "notices": notices},
+        effect=effect,
+    )
 
 
 def text_to_embed(headings: Sequence[str], text: str) -> str:

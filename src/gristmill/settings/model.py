@@ -61,7 +61,7 @@ class WorkerSettings(_Section):
         ("default", "documents", "metadata", "images", "analysis"), description="Queues a worker listens to."
     )
     max_tasks_per_slot: int = Field(
-        1000, ge=1, description="A slot's process is replaced after this many tasks, so that leaks cannot add up."
+        10_000, ge=1, description="A slot's process is replaced after this many tasks, so that leaks cannot add up."
     )
     memory_limit_mb: int = Field(
         3072, ge=256, description="Memory one slot's process may use; beyond it the task fails, alone."
@@ -114,6 +114,9 @@ class SourceSettings(_Section):
     max_files_per_request: int = Field(1000, ge=1, description="Most files one request may register.")
     max_archive_members: int = Field(10_000, ge=1, description="Most files read from one archive.")
     max_archive_mb: int = Field(1024, ge=1, description="Most bytes read from one archive, after decompression.")
+    max_structured_mb: int = Field(
+        25, ge=1, description="Largest mail, notebook or (unpacked) office file; e-books half, RTF a quarter."
+    )
     max_text_chars: int = Field(
         50_000_000, ge=1000, description="Text beyond this many characters is cut, with a notice."
     )
@@ -161,6 +164,9 @@ class ApiSettings(_Section):
     host: str = Field("127.0.0.1", description="Address to listen on; any but loopback needs an API key.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     allowed_hosts: tuple[str, ...] = Field((), description="Names clients may call this service by, besides loopback.")
+    max_upload_mb: int = Field(
+        1024, ge=1, description="Largest upload request, all its files together; a file also obeys sources.max_file_mb."
+    )
 
 
 class LogSettings(_Section):

@@ -54,7 +54,8 @@ class RunContext:
         self._has_temp_dir = False
         self._requested_stop = requested_stop
         self._latest = task.progress
-        self._written_at = float("-inf")
+        # A task that ends sooner than this is told of by its end.
+        self._written_at = clock.monotonic()
         self._lock = threading.Lock()
 
     @property

@@ -5,6 +5,7 @@ import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from gristmill.errors import InvalidInput
@@ -34,8 +35,7 @@ def decode_payload(kind: Kind, payload: Mapping[str, Any]) -> Any:
     """
     if payload.keys() == {UNDECODABLE}:
         raise InvalidInput("payload_undecodable", kind=kind.name)
-    hints = get_type_hints(kind.payload)
-    fields = {f.name: f for f in dataclasses.fields(kind.payload)}
+    hints, fields = _declared(kind.payload)
     for name in payload:
         if name not in fields:
             raise InvalidInput("payload_field_unknown", kind=kind.name, field=name, known=", ".join(fields))
@@ -49,6 +49,12 @@ def decode_payload(kind: Kind, payload: Mapping[str, Any]) -> Any:
                 "payload_field_type", kind=kind.name, field=name, value=repr(payload[name])[:80], expected=expected
             )
     return kind.payload(**payload)
+
+
+@cache
+def _declared(payload: type) -> tuple[Mapping[str, Any], Mapping[str, dataclasses.Field[Any]]]:
+    """Types and fields by name; every task passes here twice, and working them out costs more than the check."""
+    return get_type_hints(payload), {f.name: f for f in dataclasses.fields(payload)}
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -140,11 +140,18 @@ class TaskStore(Protocol):
         ...
 
     def remove_worker(self, worker_id: str, outcome: Outcome) -> list[Task]:
-        """Forget the worker and end every attempt it holds with ``outcome`` (lost or released); returns those tasks."""
+        """Forget the worker and end every attempt it holds with ``outcome`` (lost or released); returns those tasks.
+
+        One death counts against one task: of those that a slot holds together, the first is lost, the others are
+        released.
+        """
         ...
 
     def held(self, worker_id: str, *, cancel_requested: bool = False) -> Sequence[Task]:
-        """The tasks the worker holds; with ``cancel_requested``, only those asked to stop."""
+        """The tasks the worker holds, slot by slot, in the order it runs them.
+
+        With ``cancel_requested``, only those asked to stop.
+        """
         ...
 
     def promote_due(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gristmill.clock import Clock
-from gristmill.errors import GristmillError
+from gristmill.errors import GristmillError, Unavailable
 from gristmill.failpoints import failpoint
 from gristmill.logs import get_log
 from gristmill.tasks.model import Lost, Worker
@@ -52,6 +52,10 @@ class WorkerWatch:
         self._seen = seen
         return dead
 
+    def forget(self) -> None:
+        """Begin anew: whatever was seen so far says nothing."""
+        self._seen = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Duty:
@@ -78,6 +82,7 @@ class Sweeper:
         self._engine = engine
         self._clock = clock
         self._watch = WorkerWatch(clock, lease_seconds=lease_seconds)
+        self._patience_seconds = lease_seconds / 8
         self._history = int(history_seconds * 1_000_000)
         self._duties = (
             Duty("workers.expired", self._expire),
@@ -105,12 +110,25 @@ class Sweeper:
 
     def _expire(self) -> int:
         dead = self._watch.dead(self._store.workers())
+        if dead and not self._could_write():
+            # Nor could they: a beat that could not be written is no death.
+            self._watch.forget()
+            return 0
         returned = [
             task for worker in dead for task in self._store.remove_worker(worker.id, Lost(reason="heartbeat stopped"))
         ]
         if returned:
             self._engine.dispatch(returned)
         return len(dead)
+
+    def _could_write(self) -> bool:
+        """Whether a write, of nothing, gets its turn soon."""
+        asked = self._clock.monotonic()
+        try:
+            self._store.heartbeat("")
+        except Unavailable:
+            return False
+        return self._clock.monotonic() - asked < self._patience_seconds
 
     def _promote(self) -> int:
         promoted = self._store.promote_due()

@@ -40,7 +40,7 @@ _log = get_log(__name__)
 _AGED_EVERY = 8
 """Every eighth claim goes to the longest-waiting task, so that urgent work cannot starve the rest."""
 
-_TOGETHER_SECONDS = 0.02
+_TOGETHER_SECONDS = 0.2
 """Claims and endings of short tasks share transactions for about this long."""
 _MOST_TOGETHER = 32
 _PATIENCE_SECONDS = 0.1

@@ -38,6 +38,8 @@ _SLOT_COMMAND = (sys.executable, "-m", "gristmill.worker.slot")
 _TICK_SECONDS = 0.5
 _SOONEST_SECONDS = 0.05
 """However often the bell rings, the database is asked no more often than this."""
+_HEAR_SECONDS = 0.005
+"""Slots that run short tasks have much to say; it is heard together, this often."""
 _HARD_STOP_SECONDS = 3.0
 _LAST_WORDS_SECONDS = 0.5
 _LISTENS_WITHIN_SECONDS = 0.5
@@ -53,6 +55,11 @@ class _Running:
     hard_at: float
     kill_at: float | None = None
     """When to kill a task that was asked to stop."""
+
+    @classmethod
+    def of(cls, task: Task) -> "_Running":
+        """The attempt of ``task`` as its row says."""
+        return cls(task_id=task.id, lease=task.lease, hard_limit_seconds=task.hard_limit_seconds, hard_at=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,7 @@ class Supervisor:
     def _turn(self, listener: Listener, wake_out: socket.socket) -> None:
         if self._stopping_since is None:
             self._start_missing()
+        heard = False
         for key, _ in self._selector.select(timeout=max(0.0, self._next_look - time.monotonic())):
             if key.data == "bell":
                 listener.clear()
@@ -174,6 +182,9 @@ class Supervisor:
                 wake_out.recv(4096)
             else:
                 self._hear(key.data)
+                heard = True
+        if heard:
+            time.sleep(_HEAR_SECONDS)
         if time.monotonic() < self._next_look:
             return
         self._enforce()
@@ -253,7 +264,11 @@ class Supervisor:
             return
         for task in self._app.store.held(self._worker_id):
             if task.slot in self._unended:
-                self._app.store.finish(task.id, task.lease, self._unended[task.slot].on(task))
+                verdict = self._unended[task.slot]
+                self._app.store.finish(task.id, task.lease, verdict.on(task))
+                if verdict.running is None and isinstance(verdict.outcome, Lost):
+                    # It died before it began any: a death counts against one, and that is the next in turn.
+                    self._unended[task.slot] = _Verdict(verdict.outcome, _Running.of(task))
                 shutil.rmtree(self._app.paths.temp / f"{task.id}-{task.lease}", ignore_errors=True)
                 self._app.bell.ring()
         self._unended.clear()
@@ -334,11 +349,14 @@ class Supervisor:
                 slot.channel.send(order=order)
 
     def _sweep(self, stop: threading.Event) -> None:
-        while not stop.wait(self._app.settings.tasks.sweep_seconds):
+        while True:
             try:
                 self._app.sweeper.sweep()
             except Exception:  # noqa: BLE001 - the sweeper is the last line of defence; it must not end with a defect
                 _log.exception("sweep.raised")
+            # The first look is at once: where all have died, the lease of their tasks runs from then on.
+            if stop.wait(self._app.settings.tasks.sweep_seconds):
+                return
 
 
 def _status_text(status: int) -> str:

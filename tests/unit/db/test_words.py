@@ -98,3 +98,10 @@ def test_word_that_came_after_a_search_for_it_is_found(shelf: Shelf) -> None:
     shelf.index(shelf.document("/new"), ["an osprey"])
 
     assert len(found(shelf, "osprey", limit=10)) == 1
+
+
+def test_word_that_reads_like_the_mark_of_a_collection_finds_only_texts_with_it(shelf: Shelf) -> None:
+    mark = f"c{shelf.collection.id}"
+    shelf.index(shelf.document("/marked"), [f"bolt {mark} of the gate"])
+
+    assert shelf.texts(shelf.store.text(shelf.collection, mark, limit=10)) == [f"bolt {mark} of the gate"]

@@ -1,6 +1,7 @@
 """Search over a real store, with an embedder whose meanings the test decides."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from gristmill.db.database import Database
 from gristmill.db.index import SqlIndexStore
 from gristmill.db.tokens import query_tokens, token_spans
-from gristmill.errors import InvalidInput, NotFound
+from gristmill.errors import InvalidInput, NotFound, Unavailable
 from gristmill.index.model import DocumentFilter, Material, SearchMode, Space
 from gristmill.index.search import Searcher, SearchPage
 from tests.contracts.shelf import FixedClock, Shelf, vector_of
@@ -64,7 +65,7 @@ def test_hybrid_puts_what_both_sides_found_before_what_one_found(
     assert best.vector_score == pytest.approx(1.0)
     assert best.keyword_score is not None
     assert [hit.score for hit in page.hits] == sorted((hit.score for hit in page.hits), reverse=True)
-    assert all(0 < hit.score <= 1 for hit in page.hits)
+    assert all(0 <= hit.score <= 1 for hit in page.hits)
     assert len({hit.chunk_no for hit in page.hits}) == len(page.hits) == 4
 
 
@@ -204,3 +205,30 @@ def test_switch_of_models_in_the_middle_of_a_search_is_not_noticed(shelf: Shelf)
 
     assert hit.text == "apple"
     assert hit.vector_score == pytest.approx(1.0)
+
+
+def test_hybrid_fails_as_the_model_does_and_leaves_no_search_by_words_behind(shelf: Shelf) -> None:
+    shelf.index(shelf.document("/a"), ["car engine"])
+
+    def no_model(_space: Space, _text: str, /) -> Any:
+        raise Unavailable("database_busy")
+
+    searcher = Searcher(shelf.store, embed_query=no_model, query_terms=query_tokens, token_spans=token_spans)
+
+    with pytest.raises(Unavailable):
+        searcher.search("engine", collection="books")
+
+    assert shelf.database.checked_out() == 0
+
+
+def test_hybrid_searches_all_at_once_are_answered(
+    shelf: Shelf, searcher: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher, "_beside", ThreadPoolExecutor(1))
+    shelf.index(shelf.document("/a"), ["car engine", "sunflower"])
+
+    with ThreadPoolExecutor(8) as askers:
+        pages = list(askers.map(lambda _: searcher.search("engine", collection="books"), range(40)))
+
+    assert {page.hits[0].text for page in pages} == {"car engine"}
+    assert all(page.hits[0].keyword_score for page in pages)

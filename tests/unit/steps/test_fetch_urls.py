@@ -1,6 +1,5 @@
 """Documents from the web: only public hosts, checked at every step, within all limits."""
 
-import datetime as dt
 import gzip
 import hashlib
 import ssl
@@ -12,30 +11,24 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gristmill.errors import Forbidden, InvalidInput, LimitExceeded, StepFailed, Unavailable
 from gristmill.steps.fetch.naming import name_of
 from gristmill.steps.fetch.urls import fetch_url
 from gristmill.steps.model import Fetched
-from tests.material.web import Answer, Site, serve
+from tests.material.certificates import certified
+from tests.material.web import Answer, Site, page, serve
 from tests.material.words import ENGLISH
 
 BODY = ENGLISH.encode()
 
 
-def page(body: bytes = BODY, *, status: int = 200, **headers: str) -> Answer:
-    """An answer with ``body``; underscores in header names become dashes."""
+def in_turn(*answers: Answer) -> Answer:
+    """Each request has the next of ``answers``."""
+    waiting = iter(answers)
 
     def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(status)
-        for name, value in {"Content_Length": str(len(body)), **headers}.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.end_headers()
-        request.wfile.write(body)
+        next(waiting)(request)
 
     return answer
 
@@ -45,7 +38,7 @@ def fetched_from(site: Site, path: str, into: Path, *, max_bytes: int = 1_000_00
 
 
 def test_fetch_url_saves_the_document(tmp_path: Path) -> None:
-    with serve({"/files/report.txt": page(Content_Type="text/plain; charset=utf-8")}) as site:
+    with serve({"/files/report.txt": page(BODY, Content_Type="text/plain; charset=utf-8")}) as site:
         fetched = fetched_from(site, "/files/report.txt?version=2#part", tmp_path)
 
     assert fetched.name == "report.txt"
@@ -79,7 +72,7 @@ def test_fetch_url_counts_bytes_after_unpacking(tmp_path: Path) -> None:
 
 
 def test_fetch_url_refuses_a_large_document_before_reading_it(tmp_path: Path) -> None:
-    with serve({"/a.txt": page(Content_Length="999999999")}) as site, pytest.raises(LimitExceeded) as caught:
+    with serve({"/a.txt": page(BODY, Content_Length="999999999")}) as site, pytest.raises(LimitExceeded) as caught:
         fetched_from(site, "/a.txt", tmp_path)
 
     assert caught.value.code == "source_too_large"
@@ -89,7 +82,7 @@ def test_fetch_url_follows_redirects_and_names_the_last(tmp_path: Path) -> None:
     hops = {f"/{n}": page(b"", status=302, Location=f"/{n + 1}") for n in range(4)}
     hops["/4"] = page(b"", status=308, Location="end.txt")
 
-    with serve({**hops, "/end.txt": page()}) as site:
+    with serve({**hops, "/end.txt": page(BODY)}) as site:
         fetched = fetched_from(site, "/0", tmp_path)
 
     assert fetched.name == "end.txt"
@@ -128,7 +121,7 @@ def test_fetch_url_does_not_follow_a_redirect_to_something_else(tmp_path: Path, 
     ["127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "0", "[::1]", "[::ffff:127.0.0.1]", "[::]"],
 )
 def test_fetch_url_refuses_loopback_however_it_is_written(tmp_path: Path, host: str) -> None:
-    with serve({"/": page()}) as site, pytest.raises((Forbidden, Unavailable)):
+    with serve({"/": page(BODY)}) as site, pytest.raises((Forbidden, Unavailable)):
         fetch_url(f"http://{host}:{site.port}/", into=tmp_path, max_bytes=1000, timeout_seconds=10)
 
     assert site.seen == []
@@ -147,7 +140,7 @@ def test_fetch_url_refuses_a_name_when_one_of_its_addresses_is_private(tmp_path:
 def test_fetch_url_asks_for_a_name_once_and_connects_to_that_answer(tmp_path: Path) -> None:
     answers = iter([["127.0.0.1"], ["203.0.113.1"]])
 
-    with serve({"/a.txt": page()}) as site:
+    with serve({"/a.txt": page(BODY)}) as site:
         fetched = fetch_url(
             f"http://mill.test:{site.port}/a.txt",
             into=tmp_path,
@@ -163,14 +156,14 @@ def test_fetch_url_asks_for_a_name_once_and_connects_to_that_answer(tmp_path: Pa
 
 
 def test_fetch_url_may_be_allowed_private_hosts(tmp_path: Path) -> None:
-    with serve({"/a.txt": page()}) as site:
+    with serve({"/a.txt": page(BODY)}) as site:
         fetched = fetch_url(site.url("/a.txt"), into=tmp_path, max_bytes=1000, timeout_seconds=5, allow_private=True)
 
     assert fetched.size == len(BODY)
 
 
 def test_fetch_url_uses_no_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve({}) as proxy, serve({"/a.txt": page()}) as site:
+    with serve({}) as proxy, serve({"/a.txt": page(BODY)}) as site:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url(""))
 
@@ -233,15 +226,57 @@ def test_fetch_url_tries_again_later_when_nobody_listens(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "answer",
-    [page(Content_Length="1000"), page(gzip.compress(BODY)[:-12], Content_Encoding="gzip")],
+    [page(BODY, Content_Length="1000"), page(gzip.compress(BODY)[:-12], Content_Encoding="gzip")],
     ids=["plain", "gzip"],
 )
-def test_fetch_url_does_not_keep_half_a_document(tmp_path: Path, answer: Answer) -> None:
-    with serve({"/a": answer}) as site, pytest.raises(Unavailable) as caught:
+def test_fetch_url_gives_up_when_half_a_document_is_all_there_ever_is(tmp_path: Path, answer: Answer) -> None:
+    with serve({"/a": answer}) as site, pytest.raises(StepFailed) as caught:
+        fetched_from(site, "/a", tmp_path)
+
+    assert caught.value.code == "url_answer_incomplete"
+    assert len(site.seen) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fetch_url_tries_again_at_once_when_a_document_breaks_off(tmp_path: Path) -> None:
+    breaking = in_turn(page(BODY, Content_Length="1000"), page(BODY))
+
+    with serve({"/a": breaking}) as site:
+        fetched = fetched_from(site, "/a", tmp_path)
+
+    assert fetched.path.read_bytes() == BODY
+    assert list(tmp_path.iterdir()) == [fetched.path]
+
+
+def test_fetch_url_tries_again_later_when_a_document_breaks_off_here_and_there(tmp_path: Path) -> None:
+    breaking = in_turn(page(BODY[:9], Content_Length="1000"), page(BODY[:5], Content_Length="1000"))
+
+    with serve({"/a": breaking}) as site, pytest.raises(Unavailable) as caught:
         fetched_from(site, "/a", tmp_path)
 
     assert caught.value.code == "url_unreachable"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "header", [b"Content-Length: 5\r\nContent-Length: 6", b"Content-Length: -1", b"no header", b"\0: \1"]
+)
+def test_fetch_url_gives_up_at_once_on_what_is_no_answer(tmp_path: Path, header: bytes) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\nsix by")
+
+    with serve({"/a": answer}) as site, pytest.raises(StepFailed) as caught:
+        fetched_from(site, "/a", tmp_path)
+
+    assert caught.value.code == "url_answer_malformed"
+    assert len(site.seen) == 1
+
+
+def test_fetch_url_tries_again_later_when_the_server_only_hangs_up(tmp_path: Path) -> None:
+    with serve({"/a": lambda _request: None}) as site, pytest.raises(Unavailable) as caught:
+        fetched_from(site, "/a", tmp_path)
+
+    assert caught.value.code == "url_unreachable"
 
 
 @pytest.mark.parametrize("where", ["head", "body"])
@@ -294,10 +329,11 @@ def test_fetch_url_says_that_a_host_is_unknown(tmp_path: Path) -> None:
 
 
 def test_fetch_url_verifies_the_certificate_for_the_name_and_not_the_address(tmp_path: Path) -> None:
-    server, trust = _certified("mill.test", tmp_path)
+    server, authority = certified("mill.test", tmp_path)
+    trust = ssl.create_default_context(cafile=authority)
     into = tmp_path / "into"
 
-    with serve({"/a.txt": page()}, tls=server) as site:
+    with serve({"/a.txt": page(BODY)}, tls=server) as site:
 
         def fetch(host: str, tls: ssl.SSLContext | None) -> Fetched:
             return fetch_url(
@@ -341,31 +377,3 @@ def test_name_comes_from_the_answer_and_is_only_a_name(
     disposition: str | None, path: str, content_type: str | None, name: str
 ) -> None:
     assert name_of(disposition=disposition, path=path, host="mill.test", content_type=content_type) == name
-
-
-def _certified(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server context with a certificate for ``name``, and a client context that trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    both = folder / "both.pem"
-    both.write_bytes(private + pem)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(both)
-    return server, ssl.create_default_context(cadata=pem.decode())

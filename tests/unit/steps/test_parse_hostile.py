@@ -107,7 +107,7 @@ def test_parse_refuses_an_office_file_that_unpacks_to_too_much() -> None:
     with pytest.raises(LimitExceeded) as caught:
         parse_bytes("bomb.docx", archives.zip_file(names))
 
-    assert caught.value.code == "document_expands_too_much"
+    assert caught.value.code == "file_too_large_for_format"
 
 
 def test_parse_gives_up_on_an_extraction_that_takes_too_long() -> None:

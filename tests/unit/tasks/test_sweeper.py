@@ -8,6 +8,7 @@ from gristmill.errors import Unavailable
 from gristmill.tasks.model import Completed, Released, Retried, Task, TaskState
 from gristmill.tasks.sweeper import Duty, Sweeper, WorkerWatch
 from tests.support.clock import TestClock
+from tests.support.flaky import FlakyStore
 from tests.support.tasks import ERROR, WORKER, Bench, new_worker
 
 LEASE = 30.0
@@ -102,6 +103,39 @@ def test_sweep_returns_what_a_dead_worker_held_and_rings_for_it(bench: Bench, cl
     assert engine.told == [[task.id]]
     assert bench.store.workers() == []
     assert bench.events(task)[-1].detail["reason"] == "heartbeat stopped"
+
+
+def test_sweep_spares_a_worker_that_cannot_beat_because_nobody_can_write(bench: Bench, clock: TestClock) -> None:
+    task = bench.started()
+    store: Any = FlakyStore(bench.store, "heartbeat", Unavailable("database_busy"), times=1)
+    sweeping = Sweeper(store, NotedEngine(pulls=True), clock, lease_seconds=LEASE, history_seconds=60)
+    sweeping.sweep()
+    clock.pass_time(LEASE)
+
+    assert sweeping.sweep() == {}
+
+    # From then on it has a whole lease again to say that it lives.
+    sweeping.sweep()
+    clock.pass_time(LEASE - 1)
+    assert sweeping.sweep() == {}
+    assert bench.get(task).state is TaskState.PROCESSING
+    clock.pass_time(1)
+    assert sweeping.sweep() == {"workers.expired": 1}
+
+
+def test_sweep_spares_a_worker_that_waits_for_the_same_lock_as_the_sweep(bench: Bench, clock: TestClock) -> None:
+    class Locked(FlakyStore):
+        def heartbeat(self, worker_id: str) -> bool:
+            clock.pass_time(LEASE / 2)
+            return bench.store.heartbeat(worker_id)
+
+    bench.started()
+    store: Any = Locked(bench.store, "", Unavailable("database_busy"), times=0)
+    sweeping = Sweeper(store, NotedEngine(pulls=True), clock, lease_seconds=LEASE, history_seconds=60)
+    sweeping.sweep()
+    clock.pass_time(LEASE)
+
+    assert sweeping.sweep() == {}
 
 
 @pytest.mark.parametrize("jump", [3600, -3600])

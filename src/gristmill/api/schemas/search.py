@@ -94,7 +94,7 @@ class HitView(Output):
     keyword_score: float | None = Field(description="BM25, if it was found by words.")
 
     @classmethod
-    def of(cls, hit: Hit, media_type: str | None) -> "HitView":
+    def of(cls, hit: Hit) -> "HitView":
         """``hit`` for a client."""
         return cls(
             score=hit.score,
@@ -103,7 +103,7 @@ class HitView(Output):
                 name=hit.name,
                 source=hit.source,
                 title=hit.title,
-                media_type=media_type,
+                media_type=hit.media_type,
                 material=hit.material,
             ),
             version=hit.version,
@@ -134,13 +134,13 @@ class Found(Output):
     more: bool = Field(description="Whether another page follows.")
 
     @classmethod
-    def of(cls, page: SearchPage, body: SearchBody, media_types: dict[int, str | None]) -> "Found":
+    def of(cls, page: SearchPage, body: SearchBody) -> "Found":
         """``page`` for a client."""
         return cls(
             query=body.query,
             collection=page.collection,
             mode=page.mode,
-            hits=[HitView.of(hit, media_types.get(hit.document_id)) for hit in page.hits],
+            hits=[HitView.of(hit) for hit in page.hits],
             total=page.total,
             limit=body.limit,
             offset=body.offset,

@@ -27,6 +27,7 @@ _VISIBLE = (
         documents.c.name,
         documents.c.source,
         documents.c.material,
+        documents.c.media_type,
         versions.c.number,
         versions.c.title,
     )

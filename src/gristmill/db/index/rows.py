@@ -182,4 +182,5 @@ def hit_from(row: Any, scored: Scored) -> Hit:
         text=row.text,
         place=ChunkPlace(start=row.start, end=row.end, page=row.page, headings=tuple(headings), part=row.part),
         position=row.position,
+        media_type=row.media_type,
     )

@@ -16,7 +16,7 @@ from gristmill.db.vectors import to_blob
 from gristmill.errors import Conflict
 from gristmill.index.model import StagedChunk
 
-__all__ = ["Preparation", "known_hashes", "prepare", "stage"]
+__all__ = ["Preparation", "count", "known_chunks", "known_hashes", "prepare", "stage"]
 
 # Put together once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
 _HASHES: BindParameter[Any] = bindparam("hashes", expanding=True)
@@ -79,25 +79,33 @@ class Preparation:
 
 def prepare(connection: Connection, draft: Any, staged: Sequence[StagedChunk]) -> Preparation:
     """Compute what :func:`stage` stores for the draft row; needs no write transaction."""
-    hashes = {chunk.content_hash for chunk in staged}
-    known = _chunk_numbers(connection, draft.document_id, hashes).keys()
+    known = known_chunks(connection, draft.document_id, staged)
     dimension = connection.execute(_DIMENSION, {"space": draft.space_id}).scalar()
     if dimension is None:
         raise Conflict("space_replaced", document_id=draft.document_id)
-    return Preparation(staged, known=set(known), dimension=dimension)
+    return Preparation(staged, known=known, dimension=dimension)
 
 
-def stage(connection: Connection, draft: Any, prepared: Preparation) -> None:
-    """Store prepared chunks under the draft row."""
+def known_chunks(connection: Connection, document_id: int, staged: Sequence[StagedChunk]) -> set[str]:
+    """Which contents the document has in one of its versions."""
+    return set(_chunk_numbers(connection, document_id, {chunk.content_hash for chunk in staged}))
+
+
+def stage(connection: Connection, draft: Any, prepared: Preparation) -> int:
+    """Store prepared chunks under the draft row; how many of them brought a vector the version did not have yet."""
+    if not prepared.staged:
+        return 0
     numbers = _chunk_numbers(connection, draft.document_id, prepared.hashes)
+    before = set(numbers.values())
     missing = [content_hash for content_hash in prepared.hashes if content_hash not in numbers]
     if missing:
         fresh = _insert_chunks(connection, draft.document_id, prepared, missing)
         words.add(connection, draft.collection_id, [(no, prepared.words(key)) for key, no in fresh.items()])
         numbers |= fresh
-    _insert_embeddings(connection, draft, prepared, numbers)
+    _insert_embeddings(connection, draft, prepared, numbers, before)
     embedded = {numbers[content_hash] for content_hash in prepared.blobs}
-    embedded -= _staged_before(connection, draft.id, embedded)
+    # A chunk that the document did not have is in no earlier batch of the version either.
+    embedded -= _staged_before(connection, draft.id, embedded & before)
     connection.execute(
         insert(version_chunks),
         [
@@ -113,8 +121,12 @@ def stage(connection: Connection, draft: Any, prepared: Preparation) -> None:
             for chunk in prepared.staged
         ],
     )
-    counts = {"version": draft.id, "more": len(prepared.staged), "more_embedded": len(embedded)}
-    connection.execute(_COUNT, counts)
+    return len(embedded)
+
+
+def count(connection: Connection, draft: Any, *, chunks: int, embedded: int) -> None:
+    """Add to the counts of the draft row."""
+    connection.execute(_COUNT, {"version": draft.id, "more": chunks, "more_embedded": embedded})
 
 
 def _staged_before(connection: Connection, version_id: int, chunk_nos: Iterable[int]) -> set[int]:
@@ -142,9 +154,12 @@ def _insert_chunks(
     return _chunk_numbers(connection, document_id, hashes)
 
 
-def _insert_embeddings(connection: Connection, draft: Any, prepared: Preparation, numbers: dict[str, int]) -> None:
+def _insert_embeddings(
+    connection: Connection, draft: Any, prepared: Preparation, numbers: dict[str, int], before: set[int]
+) -> None:
+    """Store the vectors that are missing; only of the chunks ``before`` there may be some."""
     present: set[int] = set()
-    for batch in batches(numbers.values()):
+    for batch in batches(before):
         present.update(connection.execute(_EMBEDDED, {"space": draft.space_id, "numbers": batch}).scalars())
     wanted = [content_hash for content_hash, no in numbers.items() if no not in present]
     blobs = prepared.blobs

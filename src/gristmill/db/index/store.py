@@ -119,12 +119,58 @@ class SqlIndexStore:
             prepared = staging.prepare(tx, versions.draft(tx, version_id), chunks)
         failpoint("before_stage")
         with self._database.write() as tx:
-            staging.stage(tx, versions.draft(tx, version_id), prepared)
+            draft = versions.draft(tx, version_id)
+            staging.count(tx, draft, chunks=len(chunks), embedded=staging.stage(tx, draft, prepared))
         failpoint("between_stages")
 
     def publish(self, transaction: Connection, version_id: int, *, keep_versions: int) -> Publication:
         failpoint("before_publish")
-        published = versions.publish(transaction, version_id, keep_versions=keep_versions, now=self._clock.now())
+        draft = versions.draft(transaction, version_id)
+        versions.check(transaction, draft)
+        published = versions.publish(
+            transaction,
+            draft,
+            chunk_count=draft.chunk_count,
+            embedded=draft.embedded,
+            keep_versions=keep_versions,
+            now=self._clock.now(),
+        )
+        failpoint("after_publish")
+        return published
+
+    def prepare(self, draft: VersionDraft, chunks: Sequence[StagedChunk], *, dimension: int) -> staging.Preparation:
+        known: set[str] = set()
+        if draft.replaces is not None:
+            with self._database.read() as tx:
+                known = staging.known_chunks(tx, draft.document_id, chunks)
+        prepared = staging.Preparation(chunks, known=known, dimension=dimension)
+        failpoint("before_stage")
+        return prepared
+
+    def publish_whole(
+        self,
+        transaction: Connection,
+        draft: VersionDraft,
+        prepared: staging.Preparation,
+        *,
+        task_id: str,
+        keep_versions: int,
+    ) -> Publication:
+        now = self._clock.now()
+        target = versions.target(transaction, draft)
+        versions.check(transaction, target)
+        begun = replace(target, id=versions.begin(transaction, draft, task_id=task_id, now=now))
+        embedded = staging.stage(transaction, begun, prepared)
+        failpoint("between_stages")
+        failpoint("before_publish")
+        published = versions.publish(
+            transaction,
+            begun,
+            chunk_count=len(prepared.staged),
+            embedded=embedded,
+            keep_versions=keep_versions,
+            now=now,
+        )
         failpoint("after_publish")
         return published
 

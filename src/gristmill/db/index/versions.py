@@ -3,6 +3,7 @@
 Every function works inside the caller's transaction.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BindParameter, Select, bindparam, exists, func, insert, select, update
@@ -15,12 +16,15 @@ from gristmill.db.schema import documents, version_chunks, versions
 from gristmill.errors import Conflict, NotFound
 from gristmill.index.model import DocumentState, Publication, Version, VersionDraft
 
-__all__ = ["abandoned", "begin", "clear", "draft", "drop_draft", "kept", "publish"]
+__all__ = ["Target", "abandoned", "begin", "check", "clear", "draft", "drop_draft", "kept", "publish", "target"]
 
 # Put together once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
 _DOCUMENT: BindParameter[Any] = bindparam("document")
 _VERSION: BindParameter[Any] = bindparam("version")
 _LIVING = select(documents.c.id).where(documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None))
+_TARGET = select(documents.c.collection_id, documents.c.current_version_id).where(
+    documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None)
+)
 _LEFT = select(versions.c.id).where(
     versions.c.document_id == _DOCUMENT, versions.c.task_id == bindparam("task"), versions.c.number.is_(None)
 )
@@ -33,7 +37,12 @@ _NEXT_NUMBER = select(func.coalesce(func.max(versions.c.number), 0) + 1).where(v
 _NUMBER = (
     update(versions)
     .where(versions.c.id == _VERSION, versions.c.number.is_(None))
-    .values({name: bindparam(f"new_{name}") for name in ("number", "published_at", "reused", "deleted")})
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in ("number", "published_at", "reused", "deleted", "chunk_count", "embedded")
+        }
+    )
 )
 _POINT = (
     update(documents)
@@ -121,9 +130,36 @@ def draft(connection: Connection, version_id: int) -> Any:
     return row
 
 
-def publish(connection: Connection, version_id: int, *, keep_versions: int, now: int) -> Publication:
-    """Point the document at the version and count what that changed."""
-    new = draft(connection, version_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A version that is begun and published in one transaction: as much of it as a draft row tells."""
+
+    id: int = 0
+    document_id: int
+    collection_id: int
+    space_id: int
+    current_version_id: int | None
+    replaces: int | None
+    media_type: str
+
+
+def target(connection: Connection, new: VersionDraft) -> Target:
+    """Where the version will go; :class:`Conflict` (``document_not_found``) if its document was deleted."""
+    row = connection.execute(_TARGET, {"document": new.document_id}).first()
+    if row is None:
+        raise Conflict("document_not_found", document_id=new.document_id)
+    return Target(
+        document_id=new.document_id,
+        collection_id=row.collection_id,
+        space_id=new.space_id,
+        current_version_id=row.current_version_id,
+        replaces=new.replaces,
+        media_type=new.media_type,
+    )
+
+
+def check(connection: Connection, new: Any) -> None:
+    """Make sure that a draft row or :class:`Target` may be published still; :class:`Conflict` says why not."""
     collection = catalogue.by_id(connection, new.collection_id)
     if collection is None:
         raise Conflict("document_not_found", document_id=new.document_id)
@@ -131,37 +167,46 @@ def publish(connection: Connection, version_id: int, *, keep_versions: int, now:
         raise Conflict("space_replaced", document_id=new.document_id)
     if new.current_version_id != new.replaces:
         raise Conflict("document_changed", document_id=new.document_id)
+
+
+def publish(
+    connection: Connection, new: Any, *, chunk_count: int, embedded: int, keep_versions: int, now: int
+) -> Publication:
+    """Point the document at a version that :func:`check` found in order, and count what that changed."""
     number = connection.execute(_NEXT_NUMBER, {"document": new.document_id}).scalar_one()
     chunks_before = _chunk_count(connection, new.current_version_id)
-    deleted = _count_dropped(connection, new.current_version_id, version_id)
-    reused = new.chunk_count - new.embedded
+    deleted = _count_dropped(connection, new.current_version_id, new.id)
+    reused = chunk_count - embedded
     connection.execute(
         _NUMBER,
         {
-            "version": version_id,
+            "version": new.id,
             "new_number": number,
             "new_published_at": now,
             "new_reused": reused,
             "new_deleted": deleted,
+            "new_chunk_count": chunk_count,
+            "new_embedded": embedded,
         },
     )
-    generation = catalogue.advance(connection, collection.id, chunks=new.chunk_count - chunks_before)
+    generation = catalogue.advance(connection, new.collection_id, chunks=chunk_count - chunks_before)
     connection.execute(
         _POINT,
         {
             "document": new.document_id,
-            "version": version_id,
+            "version": new.id,
             "new_media_type": new.media_type,
             "new_generation": generation,
             "now": now,
         },
     )
-    _retire(connection, new.document_id, keep=max(1, keep_versions))
+    if number > 1:
+        _retire(connection, new.document_id, keep=max(1, keep_versions))
     return Publication(
-        version_id=version_id,
+        version_id=new.id,
         number=number,
-        chunk_count=new.chunk_count,
-        embedded=new.embedded,
+        chunk_count=chunk_count,
+        embedded=embedded,
         reused=reused,
         deleted=deleted,
     )

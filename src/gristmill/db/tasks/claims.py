@@ -1,4 +1,4 @@
-"""The claim statement of SQLite: the one hot statement, written by hand and prepared once per shape.
+"""The claim: the one hot statement, written by hand for each database and prepared once per shape.
 
 Each queue is one ordered look into the index of ready tasks, and the looks are merged: a single query over all
 queues would have to sort every ready row.
@@ -17,9 +17,9 @@ _LOOK = """
 SELECT * FROM (
     SELECT number, priority, ready_at FROM tasks
     WHERE queue = :queue_{index} AND state = 'pending' AND due
-      AND kind IN (SELECT value FROM json_each(:kinds)) {only}
-    ORDER BY {order} LIMIT :limit
-)"""
+      AND kind IN ({kinds}) {only}
+    ORDER BY {order} LIMIT :limit {lock}
+) AS look_{index}"""
 
 _CLAIM = """
 UPDATE tasks SET
@@ -35,24 +35,38 @@ UPDATE tasks SET
 WHERE number IN ({chosen}) AND state = 'pending' AND EXISTS (SELECT 1 FROM workers WHERE id = :worker_id)
 RETURNING *"""
 
+_ELEMENTS = {
+    "sqlite": "SELECT value FROM json_each(:{name})",
+    "postgres": "SELECT jsonb_array_elements_text(CAST(:{name} AS jsonb))",
+}
+"""The values of a parameter that is a JSON array."""
 
-def _chosen(queues: int, *, by_age: bool, by_id: bool) -> str:
+
+def _chosen(dialect: str, queues: int, *, by_age: bool, by_id: bool, lock: bool) -> str:
+    elements = _ELEMENTS[dialect].format
     order = "ready_at, number" if by_age else "priority DESC, number"
-    only = "AND id IN (SELECT value FROM json_each(:ids))" if by_id else ""
+    only = f"AND id IN ({elements(name='ids')})" if by_id else ""
     if by_age:
         only += " AND ready_at < :ready_before"
-    looks = " UNION ALL ".join(_LOOK.format(index=index, only=only, order=order) for index in range(queues))
-    return f"SELECT number FROM ({looks}) ORDER BY {order} LIMIT :limit"  # noqa: S608 - made of constants above
+    # SQLite has one writer at a time; elsewhere, what another claims at this moment is passed over.
+    values = {
+        "kinds": elements(name="kinds"),
+        "only": only,
+        "order": order,
+        "lock": "FOR UPDATE SKIP LOCKED" if lock and dialect == "postgres" else "",
+    }
+    looks = " UNION ALL ".join(_LOOK.format(index=index, **values) for index in range(queues))
+    return f"SELECT number FROM ({looks}) AS looks ORDER BY {order} LIMIT :limit"  # noqa: S608 - made of constants above
 
 
 @cache
-def ready_statement(queues: int, *, by_age: bool, by_id: bool) -> TextClause:
+def ready_statement(dialect: str, queues: int, *, by_age: bool, by_id: bool) -> TextClause:
     """Finds the numbers that :func:`claim_statement` would take; no rows, no need for the write lock."""
-    return text(_chosen(queues, by_age=by_age, by_id=by_id))
+    return text(_chosen(dialect, queues, by_age=by_age, by_id=by_id, lock=False))
 
 
 @cache
-def claim_statement(queues: int, *, by_age: bool, by_id: bool) -> TextualSelect:
+def claim_statement(dialect: str, queues: int, *, by_age: bool, by_id: bool) -> TextualSelect:
     """Takes ready tasks of ``queue_0`` ... for ``worker_id``; parameters ``kinds`` and ``ids`` are JSON arrays."""
-    chosen = _chosen(queues, by_age=by_age, by_id=by_id)
+    chosen = _chosen(dialect, queues, by_age=by_age, by_id=by_id, lock=True)
     return text(_CLAIM.format(chosen=chosen)).columns(**{column.name: column.type for column in tasks.c})

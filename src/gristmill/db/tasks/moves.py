@@ -17,6 +17,7 @@ from sqlalchemy import (
     exists,
     insert,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -25,7 +26,7 @@ from sqlalchemy.engine import Connection
 from gristmill.db.schema import task_events, task_items, tasks
 from gristmill.db.tasks.rows import matches, new_row, progress_values, task_from
 from gristmill.errors import Conflict
-from gristmill.tasks.lifecycle import TRANSITIONS, transition_for
+from gristmill.tasks.lifecycle import TRANSITIONS, Transition, transition_for
 from gristmill.tasks.model import (
     Cancelled,
     Completed,
@@ -44,15 +45,21 @@ from gristmill.tasks.model import (
     Waiting,
 )
 
-__all__ = ["add_tasks", "cancel_tasks", "end_attempt", "move", "record", "retry_tasks"]
+__all__ = ["add_tasks", "cancel_tasks", "end_attempt", "may_make", "move", "record", "retry_tasks"]
 
 _FRESH_TRY: Mapping[str, Any] = {"waiting": False, "worker_id": None, "dispatched_at": None, "due": True}
 
 
 # Built once: building a statement costs more than running it.
-_ADD = insert(tasks)
+_ADD = insert(tasks).returning(*tasks.c)
 _BY_ID = select(tasks).where(tasks.c.id.in_(bindparam("ids", expanding=True)))
 _RECORD = insert(task_events)
+
+
+def may_make(transition: Transition) -> ColumnElement[bool]:
+    """Whether a task is in a state that ``transition`` may start from."""
+    # Not IN: its list would be rendered anew at each execution, and is not allowed where many rows change at once.
+    return or_(*(tasks.c.state == source for source in sorted(transition.sources)))
 
 
 @cache
@@ -61,7 +68,7 @@ def _ending(name: str, columns: tuple[str, ...]) -> Update:
     transition = TRANSITIONS[name]
     return (
         update(tasks)
-        .where(tasks.c.id == bindparam("the_id"), tasks.c.state.in_(sorted(transition.sources)))
+        .where(tasks.c.id == bindparam("the_id"), may_make(transition))
         .values({column: bindparam(f"new_{column}", type_=tasks.c[column].type) for column in columns})
         .returning(*tasks.c)
     )
@@ -118,7 +125,7 @@ def move(
     transition = TRANSITIONS[name]
     statement = (
         update(tasks)
-        .where(tasks.c.state.in_(sorted(transition.sources)), condition)
+        .where(may_make(transition), condition)
         .values(state=transition.target, updated_at=now, **values)
         .returning(*tasks.c)
     )
@@ -130,6 +137,7 @@ def move(
 def add_tasks(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Task]:
     """Add those that are new; answer the others with what is there. See :meth:`TaskStore.add`."""
     known = _known(tx, new_tasks)
+    rows = {row.id: row for row in known.values()}
     answers: list[str] = []
     fresh: list[NewTask] = []
     for task in new_tasks:
@@ -146,8 +154,7 @@ def add_tasks(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Ta
             found = task
         answers.append(found.id)
     if fresh:
-        tx.execute(_ADD, [new_row(task, now) for task in fresh])
-    rows = {row.id: row for row in _rows_by_id(tx, answers)}
+        rows |= {row.id: row for row in tx.execute(_ADD, [new_row(task, now) for task in fresh])}
     record(tx, [rows[task.id] for task in fresh], "submitted", now)
     return [task_from(rows[task_id]) for task_id in answers]
 
@@ -281,6 +288,9 @@ def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
     changed = 0
     for start in range(0, len(ids), 500):
         batch = tasks.c.id.in_(ids[start : start + 500])
+        # Held before the first look: between the two changes below no other may take a task past both. Children first,
+        # as an ending child comes to its parent.
+        tx.execute(select(tasks.c.id).where(batch).order_by(tasks.c.number.desc()).with_for_update())
         idle = (tasks.c.state == TaskState.PENDING) | tasks.c.waiting
         values = {"finished_at": now, "waiting": False, "cancel_requested": True, "due": True}
         cancelled = move(tx, "cancelled", batch & idle, values, now)

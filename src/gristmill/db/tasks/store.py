@@ -16,16 +16,20 @@ from gristmill.db.schema import (
     tasks,
     workers,
 )
+from gristmill.db.tasks.acceptance import Acceptance
 from gristmill.db.tasks.claims import claim_statement, ready_statement
-from gristmill.db.tasks.moves import add_tasks, cancel_tasks, end_attempt, record, retry_tasks
+from gristmill.db.tasks.completions import complete_all, is_plain
+from gristmill.db.tasks.moves import cancel_tasks, end_attempt, record, retry_tasks
 from gristmill.db.tasks.rows import event_from, matches, progress_values, task_from, worker_from
 from gristmill.errors import NotFound
 from gristmill.tasks.model import (
     Event,
     Json,
+    Lost,
     NewTask,
     Outcome,
     Progress,
+    Released,
     Task,
     TaskFilter,
     TaskState,
@@ -35,6 +39,8 @@ from gristmill.tasks.model import (
 __all__ = ["SqlTaskStore"]
 
 _OPEN = (TaskState.PENDING, TaskState.PROCESSING)
+_AS_CLAIMED = (tasks.c.slot, tasks.c.priority.desc(), tasks.c.number)
+"""In the order in which each slot runs what it has claimed together."""
 
 
 _HELD = (
@@ -56,11 +62,11 @@ class SqlTaskStore:
     def __init__(self, database: Database, *, clock: Clock, result_expires_seconds: int) -> None:
         self._database = database
         self._clock = clock
+        self._acceptance = Acceptance(database, clock)
         self._result_expires = result_expires_seconds * 1_000_000
 
     def add(self, tasks: Sequence[NewTask]) -> list[Task]:
-        with self._database.write(durable=True) as tx:
-            return add_tasks(tx, tasks, self._clock.now())
+        return self._acceptance.add(tasks)
 
     def get(self, task_id: str) -> Task:
         found = self.get_many([task_id])
@@ -110,12 +116,12 @@ class SqlTaskStore:
             values["ids"] = json.dumps(list(ids))
         # An idle worker asks often; it must not take the write lock to learn that there is nothing.
         with self._database.read() as tx:
-            if tx.execute(ready_statement(len(queues), **shape), values).first() is None:
+            if tx.execute(ready_statement(self._database.dialect, len(queues), **shape), values).first() is None:
                 return []
         now = self._clock.now()
         values |= {"worker_id": worker_id, "slot": slot, "now": now}
         with self._database.write() as tx:
-            rows = list(tx.execute(claim_statement(len(queues), **shape), values))
+            rows = list(tx.execute(claim_statement(self._database.dialect, len(queues), **shape), values))
             record(tx, rows, "claimed", now)
         if ready_before is not None:
             return [task_from(row) for row in sorted(rows, key=lambda row: (row.ready_at, row.number))]
@@ -140,7 +146,10 @@ class SqlTaskStore:
 
     def finish_all(self, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
         ended: list[Task | None] = []
+        plain = [(task_id, lease, outcome) for task_id, lease, outcome in endings if is_plain(outcome)]
         with self._database.write() as tx:
+            if 1 < len(plain) == len(endings) and (together := complete_all(tx, plain, self._clock.now())) is not None:
+                return together
             for task_id, lease, outcome in endings:
                 row = tx.execute(_HELD, {"task_id": task_id, "held_lease": lease}).first()
                 ended.append(None if row is None else self._end(tx, task_from(row), outcome))
@@ -210,11 +219,17 @@ class SqlTaskStore:
     def remove_worker(self, worker_id: str, outcome: Outcome) -> list[Task]:
         with self._database.write() as tx:
             tx.execute(delete(workers).where(workers.c.id == worker_id))
-            held = select(tasks).where(tasks.c.worker_id == worker_id).order_by(tasks.c.number).limit(1)
+            held = select(tasks).where(tasks.c.worker_id == worker_id).order_by(*_AS_CLAIMED).limit(1)
             ended: list[Task] = []
+            struck: set[int | None] = set()
             # One at a time: to end a cancelled task changes its children, which the same worker may hold.
             while (row := tx.execute(held.with_for_update()).first()) is not None:
-                ended.append(self._end(tx, task_from(row), outcome))
+                given = outcome
+                if isinstance(outcome, Lost) and row.slot in struck:
+                    # Claimed along with the one that its slot was at; a death counts against one.
+                    given = Released(reason=outcome.reason)
+                ended.append(self._end(tx, task_from(row), given))
+                struck.add(row.slot)
             return ended
 
     def held(self, worker_id: str, *, cancel_requested: bool = False) -> Sequence[Task]:
@@ -222,7 +237,7 @@ class SqlTaskStore:
         if cancel_requested:
             statement = statement.where(tasks.c.cancel_requested)
         with self._database.read() as tx:
-            return [task_from(row) for row in tx.execute(statement)]
+            return [task_from(row) for row in tx.execute(statement.order_by(*_AS_CLAIMED))]
 
     def promote_due(self) -> int:
         now = self._clock.now()

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from gristmill.steps.formats import BY_MEDIA_TYPE, BY_SUFFIX
+from gristmill.steps.names import shortened
 
 __all__ = ["name_of"]
 
@@ -34,8 +35,4 @@ def _given(disposition: str | None) -> str:
 
 
 def _safe(name: str) -> str:
-    last = re.split(r"[/\\]", _UNSAFE.sub("", name))[-1].strip().lstrip(".")
-    if len(last) <= _LONGEST:
-        return last
-    suffix = PurePosixPath(last).suffix[:20]
-    return last[: _LONGEST - len(suffix)] + suffix
+    return shortened(re.split(r"[/\\]", _UNSAFE.sub("", name))[-1].strip().lstrip("."), _LONGEST)

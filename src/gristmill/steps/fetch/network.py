@@ -31,7 +31,7 @@ class Deadline:
     """The moment at which a whole fetch is over."""
 
     def __init__(self, seconds: float, now: Callable[[], float]) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._now = now
         self._end = now() + seconds
 
@@ -39,7 +39,7 @@ class Deadline:
         """Seconds that remain, no more than ``at_most``; raises ``LimitExceeded`` when none do."""
         left = self._end - self._now()
         if left <= 0:
-            raise LimitExceeded("source_too_slow", seconds=self._seconds)
+            raise LimitExceeded("source_too_slow", seconds=self.seconds)
         return left if at_most is None else min(left, at_most)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import h11
 import httpcore
 import httpx
 
@@ -53,32 +54,65 @@ def fetch_url(
     """The document at ``url``, after at most five redirects, complete within ``timeout_seconds``.
 
     Raises ``InvalidInput`` for a URL that cannot be one, ``Forbidden`` for a host that is not public, ``Unavailable``
-    when the network or the server fails for now, ``StepFailed`` when the server refuses, and ``LimitExceeded``
-    beyond ``max_bytes`` (after unpacking) or ``timeout_seconds``. ``tls`` replaces the system's trust.
+    when the network or the server fails for now, ``StepFailed`` when the server refuses or sends what is no answer,
+    and ``LimitExceeded`` beyond ``max_bytes`` (after unpacking) or ``timeout_seconds``. ``tls`` replaces the system's
+    trust.
     """
     target = _checked(url)
     deadline = Deadline(timeout_seconds, time.monotonic)
     network = GuardedNetwork(deadline, allow_private=allow_private, allowed_hosts=allowed_hosts, ask=ask)
+    first: _SpoiledError | None = None
+    while True:
+        try:
+            return _followed(target, network, deadline, into=into, max_bytes=max_bytes, tls=tls)
+        except _SpoiledError as spoiled:
+            # A line breaks anywhere; what ends twice at the same byte was announced wrongly, and waiting mends nothing.
+            if first is None:
+                first = spoiled
+            elif first.received == spoiled.received:
+                raise StepFailed("url_answer_incomplete", host=spoiled.host, received=spoiled.received) from spoiled
+            else:
+                raise Unavailable("url_unreachable", host=spoiled.host, reason="incomplete content") from spoiled
+
+
+class _SpoiledError(Exception):
+    """An answer whose body ended, after ``received`` bytes, before what was announced of it."""
+
+    def __init__(self, host: str, received: int) -> None:
+        super().__init__(host, received)
+        self.host = host
+        self.received = received
+
+
+def _followed(
+    target: httpx.URL,
+    network: GuardedNetwork,
+    deadline: Deadline,
+    *,
+    into: Path,
+    max_bytes: int,
+    tls: ssl.SSLContext | None,
+) -> Fetched:
     try:
         with httpcore.ConnectionPool(ssl_context=tls, network_backend=network, max_keepalive_connections=0) as pool:
             for _ in range(_MAX_REDIRECTS + 1):
-                with _asked(pool, target, timeout_seconds) as answer:
+                with _asked(pool, target, deadline) as answer:
                     if answer.status in _REDIRECTS:
                         target = _redirected(target, answer)
                         continue
                     return _landed(target, answer, deadline, into=into, max_bytes=max_bytes)
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-        raise _translated(error, target, timeout_seconds, deadline) from error
+        raise _translated(error, target, deadline) from error
     raise StepFailed("url_redirects_too_often", host=target.host, most=_MAX_REDIRECTS)
 
 
 def _asked(
-    pool: httpcore.ConnectionPool, target: httpx.URL, seconds: float
+    pool: httpcore.ConnectionPool, target: httpx.URL, deadline: Deadline
 ) -> AbstractContextManager[httpcore.Response]:
     # Handed over in parts: two parsers of one URL may disagree about its host.
     url = httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path)
     headers = [(b"Host", target.netloc), *_HEADERS]
-    timeouts = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+    timeouts = dict.fromkeys(("connect", "read", "write", "pool"), deadline.left())
     return pool.stream("GET", url, headers=headers, extensions={"timeout": timeouts})
 
 
@@ -133,24 +167,35 @@ def _unpacked(answer: httpcore.Response, host: str, deadline: Deadline) -> Itera
     """The body, unpacked step by step, so that a few packed bytes cannot fill the memory at once."""
     coding = (_header(answer, b"content-encoding") or "identity").strip().lower()
     if coding == "identity":
-        for piece in answer.iter_stream():
-            deadline.left()
-            yield piece
+        yield from _body(answer, host, deadline)
         return
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise StepFailed("url_coding_unsupported", host=host, coding=coding[:40])
     unpacker = zlib.decompressobj(_WINDOW_GZIP)
+    received = 0
     try:
-        for piece in answer.iter_stream():
+        for piece in _body(answer, host, deadline):
+            received += len(piece)
             waiting = piece
             while waiting:
                 deadline.left()
                 yield unpacker.decompress(waiting, _STEP)
                 waiting = unpacker.unconsumed_tail
     except zlib.error as error:
-        raise Unavailable("url_unreachable", host=host, reason="damaged content encoding") from error
+        raise _SpoiledError(host, received) from error
     if not unpacker.eof:
-        raise Unavailable("url_unreachable", host=host, reason="incomplete content")
+        raise _SpoiledError(host, received)
+
+
+def _body(answer: httpcore.Response, host: str, deadline: Deadline) -> Iterator[bytes]:
+    received = 0
+    try:
+        for piece in answer.iter_stream():
+            deadline.left()
+            received += len(piece)
+            yield piece
+    except httpcore.RemoteProtocolError as error:
+        raise _SpoiledError(host, received) from error
 
 
 def _header(answer: httpcore.Response, name: bytes) -> str | None:
@@ -164,10 +209,14 @@ def _header(answer: httpcore.Response, name: bytes) -> str | None:
     return None
 
 
-def _translated(error: Exception, target: httpx.URL, seconds: float, deadline: Deadline) -> GristmillError:
+def _translated(error: Exception, target: httpx.URL, deadline: Deadline) -> GristmillError:
     deadline.left()
     if isinstance(error, httpcore.TimeoutException):
-        return LimitExceeded("source_too_slow", seconds=seconds)
-    if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
+        return LimitExceeded("source_too_slow", seconds=deadline.seconds)
+    origin = error.__cause__ or error.__context__
+    if isinstance(origin, ssl.SSLCertVerificationError):
         return StepFailed("url_certificate_invalid", host=target.host)
+    if isinstance(origin, h11.RemoteProtocolError):
+        # A server that only hangs up is noticed by the connection; this came from the reader of HTTP.
+        return StepFailed("url_answer_malformed", host=target.host)
     return Unavailable("url_unreachable", host=target.host, reason=type(error).__name__)

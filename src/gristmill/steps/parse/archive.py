@@ -101,7 +101,7 @@ def _path(info: zipfile.ZipInfo) -> str:
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: ParseLimits, room: int) -> bytes:
     if info.flag_bits & _ENCRYPTED:
         raise StepFailed("document_encrypted", name=name)
-    most = min(room, max(_SMALL, info.compress_size * limits.max_member_ratio))
+    most = min(room, limits.max_member_bytes, max(_SMALL, info.compress_size * limits.max_member_ratio))
     pieces: list[bytes] = []
     size = 0
     try:

@@ -5,14 +5,16 @@ The delimiter is the one that cuts the first rows most evenly, because the name 
 
 import csv
 import io
+from collections.abc import Iterator
 from itertools import islice
 
 from gristmill.steps.formats import MEDIA_TYPES, Format
 from gristmill.steps.model import Notice
-from gristmill.steps.parse.clean import clean
+from gristmill.steps.parse.clean import clean, clean_lines
 from gristmill.steps.parse.draft import Draft, Material, Section
+from gristmill.steps.parse.kept import Kept
 from gristmill.steps.parse.limits import ParseLimits
-from gristmill.steps.parse.markdown import table
+from gristmill.steps.parse.markdown import Shape, table_pieces
 from gristmill.steps.parse.plain import decoded, decoding_notices
 
 __all__ = ["read_csv", "read_tsv"]
@@ -20,6 +22,7 @@ __all__ = ["read_csv", "read_tsv"]
 _SAMPLE_CHARS = 20_000
 _SAMPLE_ROWS = 50
 _WIDEST = 1_000
+_LONGEST = 1_000_000
 
 
 def read_csv(material: Material, limits: ParseLimits) -> Draft:
@@ -34,26 +37,51 @@ def read_tsv(material: Material, limits: ParseLimits) -> Draft:
 
 def _read(material: Material, limits: ParseLimits, kind: Format, delimiters: str) -> Draft:
     source = decoded(material, limits)
-    text = clean(source.text)
     notices = decoding_notices(source, material.name)
-    rows: list[list[str]] = []
+    kept = Kept(limits.max_text_chars)
+    shape = Shape(rows=0, cells=0, width=0)
+    columns: list[str] = []
     try:
-        delimiter = max(delimiters, key=lambda one: _evenness(text[:_SAMPLE_CHARS], one))
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(cell.strip() for cell in row)]
+        sample = clean(source.text[:_SAMPLE_CHARS])
+        delimiter = max(delimiters, key=lambda one: _evenness(sample, one))
+        # Read twice, because the rows of a large file take many times its size.
+        shape = Shape.of(_rows(source.text, delimiter))
+        if shape.rows and shape.width <= _WIDEST:
+            columns = next(_rows(source.text, delimiter))
+            for piece in table_pieces(_rows(source.text, delimiter), shape):
+                kept.write(piece)
     except csv.Error:
         # An unclosed quote makes one cell of the rest of the file.
-        notices += (Notice(code="read_as_plain_text", facts={"name": material.name, "format": kind.value}),)
-    if rows and max(len(row) for row in rows) > _WIDEST:
+        shape = Shape(rows=0, cells=0, width=_WIDEST + 1)
+    if shape.width > _WIDEST:
         # Padding every row to such a width would multiply the text.
         notices += (Notice(code="read_as_plain_text", facts={"name": material.name, "format": kind.value}),)
-        rows = []
+    is_table = bool(columns)
     return Draft(
-        sections=(Section(text=table(rows) if rows else text, markdown=bool(rows), left_out=source.left_out),),
+        sections=(
+            Section(
+                text=kept.text if is_table else source.text,
+                markdown=is_table,
+                left_out=source.left_out + kept.left_out,
+            ),
+        ),
         media_type=MEDIA_TYPES[kind],
         encoding=source.encoding,
-        metadata={"rows": max(len(rows) - 1, 0), "columns": rows[0]} if rows else {},
+        metadata={"rows": max(shape.rows - 1, 0), "columns": columns} if is_table else {},
         notices=notices,
     )
+
+
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    return (row for row in csv.reader(_lines(text), delimiter=delimiter) if any(cell.strip() for cell in row))
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in clean_lines(text):
+        if len(line) > _LONGEST:
+            # Millions of cells in one row are no table, and the reader would hold them all.
+            raise csv.Error
+        yield f"{line}\n"
 
 
 def _evenness(sample: str, delimiter: str) -> tuple[float, int]:

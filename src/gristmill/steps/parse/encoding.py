@@ -8,6 +8,8 @@ import codecs
 import re
 from dataclasses import dataclass, field
 
+from gristmill.steps.parse.kept import Kept
+
 __all__ = ["Decoded", "charset_of", "decode"]
 
 _MARKS = (
@@ -128,15 +130,10 @@ def _read(data: bytes, name: str, errors: str, most: int | None) -> tuple[str, i
         return data.decode(name, errors), 0
     # Decoded whole, one character beyond the basic plane makes a text four times as large as its bytes.
     decoder = codecs.getincrementaldecoder(name)(errors)
-    kept: list[str] = []
-    room = most
-    left_out = 0
+    kept = Kept(most)
     for start in range(0, len(data), _STEP_BYTES):
-        text = decoder.decode(data[start : start + _STEP_BYTES], start + _STEP_BYTES >= len(data))
-        kept.append(text[:room])
-        left_out += max(len(text) - room, 0)
-        room -= len(kept[-1])
-    return "".join(kept), left_out
+        kept.write(decoder.decode(data[start : start + _STEP_BYTES], start + _STEP_BYTES >= len(data)))
+    return kept.text, kept.left_out
 
 
 def _wide(data: bytes, *, share: float) -> str | None:

@@ -13,6 +13,10 @@ class ParseLimits:
     """Bounds on the text, on unpacking archives and on the time one extraction may take."""
 
     max_text_chars: int = 20_000_000
+    max_structured_bytes: int = 25_000_000
+    """Largest document of the formats whose readers take many times its size in memory."""
+    max_member_bytes: int = 200_000_000
+    """Bytes one member of an archive may unpack to."""
     max_archive_members: int = 2_000
     max_archive_bytes: int = 500_000_000
     """Bytes all members of one archive may unpack to, together."""

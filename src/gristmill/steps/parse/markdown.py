@@ -4,9 +4,10 @@ Readers of data formats use it so that all tables and code blocks look alike to 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-__all__ = ["fenced", "table"]
+__all__ = ["Shape", "fenced", "table", "table_pieces"]
 
 _ROWS_PER_TABLE = 20
 _HEAD_CHARS = 2_000
@@ -14,6 +15,30 @@ _HEAD_CHARS = 2_000
 _RAGGED = 4
 """From this many missing cells for each that is there, rows are not filled up: that would multiply the text."""
 _BACKQUOTES = re.compile("`{3,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How many rows and cells there are, and how many cells the widest row has."""
+
+    rows: int
+    cells: int
+    width: int
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[str]]) -> "Shape":
+        """The shape of ``rows``, none of which is kept."""
+        count = cells = width = 0
+        for row in rows:
+            count += 1
+            cells += len(row)
+            width = max(width, len(row))
+        return cls(rows=count, cells=cells, width=width)
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether filling up every row would multiply the text."""
+        return self.width > _ROWS_PER_TABLE and self.width * self.rows > (_RAGGED + 1) * self.cells
 
 
 def fenced(code: str, language: str = "") -> str:
@@ -25,22 +50,26 @@ def fenced(code: str, language: str = "") -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """``rows`` as Markdown tables; the first row heads every twenty others, so that no chunk is without it."""
-    width = max((len(row) for row in rows), default=0)
-    if not width:
-        return ""
-    if width * len(rows) > (_RAGGED + 1) * sum(len(row) for row in rows) and width > _ROWS_PER_TABLE:
-        return "\n".join(_row(row, len(row)) for row in rows)
-    head, body = rows[0], rows[1:]
-    size = _ROWS_PER_TABLE if sum(len(cell) for cell in head) <= _HEAD_CHARS else max(len(body), 1)
-    groups = [body[n : n + size] for n in range(0, len(body), size)] or [[]]
-    return "\n\n".join("\n".join(_lines(head, group, width)) for group in groups)
+    return "".join(table_pieces(rows, Shape.of(rows)))
 
 
-def _lines(head: Sequence[str], body: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    yield _row(head, width)
-    yield "|" + " --- |" * width
-    for row in body:
-        yield _row(row, width)
+def table_pieces(rows: Iterable[Sequence[str]], shape: Shape) -> Iterator[str]:
+    """What :func:`table` makes of ``rows``, row by row; ``shape`` is theirs, found beforehand."""
+    if not shape.width:
+        return
+    if shape.is_ragged:
+        for number, row in enumerate(rows):
+            yield ("\n" if number else "") + _row(row, len(row))
+        return
+    body = iter(rows)
+    head = next(body)
+    top = _row(head, shape.width) + "\n|" + " --- |" * shape.width
+    size = _ROWS_PER_TABLE if sum(len(cell) for cell in head) <= _HEAD_CHARS else shape.rows
+    yield top
+    for number, row in enumerate(body):
+        if number and number % size == 0:
+            yield f"\n\n{top}"
+        yield f"\n{_row(row, shape.width)}"
 
 
 def _row(cells: Sequence[str], width: int) -> str:

@@ -4,15 +4,18 @@ Knows markup only; where the bytes come from and what the page is called is the 
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from html import unescape
 
+from gristmill.steps.parse.kept import Kept
 from gristmill.steps.parse.markdown import fenced, table
 
-__all__ = ["to_markdown"]
+__all__ = ["to_markdown", "write_markdown"]
 
 _TAG_NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9:-]*")
 _SILENT = frozenset({"head", "script", "style", "template", "noscript", "svg", "nav", "iframe", "object", "title"})
+_ENDS = {tag: re.compile(f"</{tag}", re.IGNORECASE) for tag in _SILENT}
 _BREAKS = frozenset(
     (
         *("address", "article", "aside", "blockquote", "body", "center", "dd", "details", "dialog", "div", "dl", "dt"),
@@ -22,18 +25,27 @@ _BREAKS = frozenset(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST_LIST = 6
+_MOST_ROWS = 2_000
+"""A longer table is written in parts, each with its head, because rows take many times their size."""
 _MARKS = re.compile(r"^(\s*)(#{1,6}(?:\s|$)|\||`{3}|~{3})")
 
 
 def to_markdown(page: str) -> str:
     """The text of ``page`` with headings, lists, tables and code; navigation, scripts and styles are left out."""
-    writer = _Writer()
+    kept = Kept(sys.maxsize)
+    write_markdown(page, kept)
+    return kept.text
+
+
+def write_markdown(page: str, kept: Kept) -> None:
+    """Write to ``kept`` what :func:`to_markdown` makes of ``page``."""
+    writer = _Writer(kept)
     for tag, text in _tokens(page):
         if tag:
             writer.tag(tag)
         else:
             writer.text(text)
-    return writer.finish()
+    writer.finish()
 
 
 def _tokens(page: str) -> Iterator[tuple[str, str]]:
@@ -42,7 +54,6 @@ def _tokens(page: str) -> Iterator[tuple[str, str]]:
     Every search moves forward, and an element that is never closed is not searched for twice: a hostile page costs
     no more than an honest one of its size.
     """
-    lower = page.lower() if page.lower().isascii() or len(page.lower()) == len(page) else page
     position = 0
     unclosed: set[str] = set()
     while True:
@@ -71,9 +82,9 @@ def _tokens(page: str) -> Iterator[tuple[str, str]]:
         if name:
             tag = name[0].lower()
             if tag in _SILENT and tag not in unclosed and page[end - 1] != "/":
-                close = lower.find(f"</{tag}", position)
-                if close >= 0:
-                    position = close
+                close = _ENDS[tag].search(page, position)
+                if close:
+                    position = close.start()
                     continue
                 unclosed.add(tag)
             yield tag, ""
@@ -82,8 +93,10 @@ def _tokens(page: str) -> Iterator[tuple[str, str]]:
 class _Writer:
     """Turns tags and text into lines of Markdown."""
 
-    def __init__(self) -> None:
-        self._blocks: list[str] = []
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._last: bool | None = None
+        """Whether the last block is a list item; None before the first."""
         self._inline: list[str] = []
         self._prefix = ""
         self._lists: list[str] = []
@@ -127,19 +140,20 @@ class _Writer:
             elif tag == "pre":
                 self._code = []
 
-    def finish(self) -> str:
-        """Everything written so far, blocks apart by a blank line, list items by a line end."""
+    def finish(self) -> None:
+        """Write what is still open."""
         if self._code is not None:
             self._in_code("/pre")
         self._end_table()
         self._flush()
-        out: list[str] = []
-        for position, block in enumerate(self._blocks):
-            if position:
-                tight = _is_item(block) and _is_item(self._blocks[position - 1])
-                out.append("\n" if tight else "\n\n")
-            out.append(block)
-        return "".join(out)
+
+    def _block(self, block: str) -> None:
+        """Write ``block``: blocks are a blank line apart, list items a line end."""
+        is_item = _is_item(block)
+        if self._last is not None:
+            self._kept.write("\n" if is_item and self._last else "\n\n")
+        self._kept.write(block)
+        self._last = is_item
 
     def _flush(self) -> None:
         lines = [" ".join(line.split()) for line in "".join(self._inline).split("\n")] if self._in_lines() else []
@@ -151,7 +165,7 @@ class _Writer:
             text = " ".join(text.split())
         else:
             text = "\n".join(_MARKS.sub(r"\1\\\2", line) for line in text.split("\n"))
-        self._blocks.append(self._prefix + text)
+        self._block(self._prefix + text)
         # What follows inside the same item or heading is a paragraph of its own.
         self._prefix = ""
 
@@ -165,7 +179,7 @@ class _Writer:
             code = "".join(self._code or ()).strip("\n")
             self._code = None
             if code.strip():
-                self._blocks.append(fenced(code))
+                self._block(fenced(code))
 
     def _in_list(self, tag: str, name: str) -> None:
         if tag[0] != "/":
@@ -191,6 +205,10 @@ class _Writer:
             elif self._tables == 1:
                 self._flush()
         elif tag == "tr":
+            if len(self._rows) > _MOST_ROWS:
+                head = self._rows[0]
+                self._end_table()
+                self._rows.append(head)
             self._rows.append([])
         elif tag == name:
             if not self._rows:
@@ -212,9 +230,10 @@ class _Writer:
         self._flush()
         if max(len(row) for row in rows) == 1:
             # One column is a layout, not data.
-            self._blocks += [row[0] for row in rows]
+            for row in rows:
+                self._block(row[0])
         else:
-            self._blocks.append(table(rows))
+            self._block(table(rows))
 
 
 def _is_item(block: str) -> bool:

@@ -17,6 +17,7 @@ from gristmill.steps.parse.portable import read_pdf
 from gristmill.steps.parse.sniff import format_of
 from gristmill.steps.parse.subtitles import read_subtitles
 from gristmill.steps.parse.webpage import read_html
+from gristmill.steps.parse.weight import check_weight
 from gristmill.steps.parse.xmltext import read_xml
 
 __all__ = ["READERS", "read"]
@@ -31,6 +32,7 @@ def read(material: Material, limits: ParseLimits) -> Draft:
         media_type = MEDIA_TYPES[BY_SUFFIX.get(material.suffix, Format.TEXT)]
         return Draft(sections=(), media_type=media_type, notices=(notice,))
     found = format_of(material)
+    check_weight(material, found, most=limits.max_structured_bytes)
     draft = READERS[found](material, limits)
     named = BY_SUFFIX.get(material.suffix)
     if named is None or named is found or not (named.is_binary or found.is_binary):
