@@ -9,6 +9,7 @@ from gristmill.db.database import Database
 from gristmill.db.index import SqlIndexStore
 from tests.contracts.shelf import FixedClock, Shelf
 from tests.contracts.task_store import bench, task_clock, task_database, task_store
+from tests.support.postgres import fresh_database
 
 __all__ = ["bench", "task_clock", "task_database", "task_store"]
 
@@ -18,11 +19,10 @@ def index_clock() -> FixedClock:
     return FixedClock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def index_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database of each kind; afterwards no connection may be in use."""
-    assert request.param == "sqlite"
-    database = Database(f"sqlite:///{tmp_path / 'index.db'}")
+    database = Database(f"sqlite:///{tmp_path / 'index.db'}" if request.param == "sqlite" else fresh_database())
     database.migrate()
     yield database
     in_use = database.checked_out()

@@ -413,6 +413,34 @@ class TestVersions:
         assert shelf.by_vector("barley")[0] == "barley"
         assert shelf.collection.chunk_count == 3
 
+    def test_version_in_one_transaction_replaces_what_its_task_left(self, shelf: Shelf) -> None:
+        document = shelf.document("/a")
+        shelf.stage(shelf.begin(document, task_id="task"), ["half", "done"])
+
+        published = shelf.whole(shelf.draft(document), ["half", "whole"])
+
+        assert (published.number, published.embedded, published.deleted) == (1, 2, 0)
+        assert rows_left(shelf.database) == {"chunks": 2, "version_chunks": 2, "embeddings": 2, "chunk_words": 2}
+
+    def test_version_in_one_transaction_shares_chunks_with_one_being_built(self, shelf: Shelf) -> None:
+        document = shelf.document("/a")
+        shelf.stage(shelf.begin(document, task_id="another"), ["shared", "theirs"])
+
+        shelf.whole(shelf.draft(document), ["shared", "mine"])
+
+        assert rows_left(shelf.database) == {"chunks": 3, "version_chunks": 4, "embeddings": 3, "chunk_words": 3}
+        assert [shelf.by_words(word) for word in ("shared", "theirs", "mine")] == [["shared"], [], ["mine"]]
+
+    def test_document_to_index_comes_with_its_collection(self, shelf: Shelf) -> None:
+        document = shelf.document("/a")
+        shelf.index(document, ["rye"])
+
+        found, collection = shelf.store.document_to_index(document.id)
+
+        assert (found, collection) == (shelf.store.document(document.id), shelf.collection)
+        with pytest.raises(NotFound):
+            shelf.store.document_to_index(document.id + 1)
+
     def test_version_in_one_transaction_may_be_empty_or_rolled_back(self, shelf: Shelf) -> None:
         document = shelf.document("/a")
         draft = shelf.draft(document)
@@ -520,7 +548,7 @@ class TestConcurrency:
         document = shelf.document("/a")
         context = multiprocessing.get_context("spawn")
         with context.Pool(2) as pool:
-            numbers = pool.map(_index_three_times, [(str(shelf.database.path), document.id, n) for n in range(2)])
+            numbers = pool.map(_index_three_times, [(shelf.database.url, document.id, n) for n in range(2)])
 
         assert sorted(number for three in numbers for number in three) == list(range(1, 7))
         assert shelf.collection.chunk_count == 1
@@ -550,8 +578,8 @@ class TestConcurrency:
 
 
 def _index_three_times(work: tuple[str, int, int]) -> list[int]:
-    path, document_id, process = work
-    database = Database(f"sqlite:///{path}")
+    url, document_id, process = work
+    database = Database(url)
     shelf = Shelf(SqlIndexStore(database, clock=FixedClock()), database)
     document = shelf.store.document(document_id)
     numbers: list[int] = []

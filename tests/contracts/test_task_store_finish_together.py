@@ -2,9 +2,21 @@
 
 import pytest
 
-from gristmill.tasks.model import Completed, Failed, Outcome, Progress, Task, TaskError, TaskState, Waiting
+from gristmill.errors import Conflict
+from gristmill.tasks.model import (
+    Completed,
+    Effect,
+    Failed,
+    Outcome,
+    Progress,
+    Retried,
+    Task,
+    TaskError,
+    TaskState,
+    Waiting,
+)
 from tests.support.clock import TestClock
-from tests.support.tasks import Bench, new_task, new_worker
+from tests.support.tasks import ERROR, Bench, new_task, new_worker
 
 
 def _facts(bench: Bench, task: Task) -> tuple[object, ...]:
@@ -59,6 +71,94 @@ def test_finish_all_of_a_whole_family_resumes_the_parent(bench: Bench) -> None:
 
     resumed = bench.get(parent)
     assert (resumed.state, resumed.progress.done) == (TaskState.PENDING, 2)
+
+
+def test_finish_all_adds_what_the_effects_answer_in_their_order(bench: Bench) -> None:
+    tasks = [bench.started() for _ in range(3)]
+    called: list[int] = []
+
+    def effect(place: int) -> Effect:
+        def carry_out(_transaction: object) -> dict[str, object]:
+            called.append(place)
+            return {"place": place}
+
+        return carry_out
+
+    outcomes = [Completed(result={"note": "索引", "place": None}, effect=effect(place)) for place in range(3)]
+    bench.store.finish_all([(task.id, task.lease, was) for task, was in zip(tasks, outcomes, strict=True)])
+
+    assert called == [0, 1, 2]
+    assert [bench.get(task).result for task in tasks] == [{"note": "索引", "place": place} for place in range(3)]
+
+
+def test_finish_all_carries_out_no_effect_of_what_is_not_held(bench: Bench) -> None:
+    stale, other = bench.started(), bench.started()
+    called: list[object] = []
+
+    bench.store.finish_all(
+        [(stale.id, stale.lease - 1, Completed(effect=called.append)), (other.id, other.lease, Completed())]
+    )
+
+    assert called == []
+    assert bench.get(stale).state is TaskState.PROCESSING
+
+
+def test_finish_all_does_nothing_to_any_if_one_effect_fails(bench: Bench) -> None:
+    parent, children = bench.waiting(3)
+    started = bench.claim(limit=3)
+    before = [_facts(bench, task) for task in (bench.get(parent), *bench.store.get_many([one.id for one in started]))]
+
+    def fail(_transaction: object) -> None:
+        raise Conflict("document_changed", document_id=1)
+
+    outcomes = [Completed(effect=lambda _: {"n": 1}), Completed(effect=fail), Completed()]
+    with pytest.raises(Conflict):
+        bench.store.finish_all([(task.id, task.lease, was) for task, was in zip(started, outcomes, strict=True)])
+
+    assert [
+        _facts(bench, task) for task in (bench.get(parent), *bench.store.get_many([one.id for one in children]))
+    ] == before
+
+
+def test_finish_all_tells_two_parents_of_what_ended_in_any_way_as_if_it_were_alone(bench: Bench) -> None:
+    def family() -> tuple[list[Task], list[Task], list[Outcome]]:
+        parents, started = [], []
+        for count in (4, 2):
+            parent, _ = bench.waiting(count)
+            parents.append(parent)
+            started.append(bench.claim(limit=count))
+        (one, two, three, four), (five, six) = started
+        again = Retried(error=ERROR, delay_seconds=0)
+        outcomes: list[tuple[Task, Outcome]] = [
+            (one, Completed(effect=lambda _: {"n": 1})),
+            (five, Completed()),
+            (two, Completed()),
+            (three, again),
+            (four, Failed(error=ERROR)),
+            (six, Completed(progress=Progress(stage="done", done=9))),
+        ]
+        return parents, [task for task, _ in outcomes], [was for _, was in outcomes]
+
+    (parents, tasks, outcomes), (others, alone, _) = family(), family()
+
+    bench.store.finish_all([(task.id, task.lease, was) for task, was in zip(tasks, outcomes, strict=True)])
+
+    for task, was in zip(alone, outcomes, strict=True):
+        bench.end(task, was)
+    for here, there in zip([*parents, *tasks], [*others, *alone], strict=True):
+        assert _facts(bench, bench.get(here)) == _facts(bench, bench.get(there))
+    assert [bench.history(parent).count("resumed") for parent in parents] == [0, 1]
+
+
+def test_finish_all_resumes_a_parent_once(bench: Bench) -> None:
+    parent, _ = bench.waiting(5)
+    children = bench.claim(limit=5)
+
+    bench.store.finish_all([(child.id, child.lease, Completed()) for child in children])
+
+    resumed = bench.get(parent)
+    assert (resumed.progress.done, bench.history(parent).count("resumed")) == (5, 1)
+    assert bench.take(parent.id).attempt == parent.attempt
 
 
 def test_finish_all_names_the_worker_of_each(bench: Bench) -> None:

@@ -5,10 +5,11 @@ Knows no table. What differs between databases is asked of the dialect.
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
@@ -16,11 +17,14 @@ from sqlalchemy.exc import DBAPIError
 
 from gristmill.db.dialect import dialect_for
 from gristmill.db.sqlite import Sqlite
-from gristmill.errors import Conflict
+from gristmill.errors import Conflict, Unavailable
 
 __all__ = ["Database"]
 
 _APPLIED = text("SELECT name FROM migrations ORDER BY name")
+_TRIES = 4
+_T = TypeVar("_T")
+
 _APPLY = text("INSERT INTO migrations (name) VALUES (:name)")
 
 
@@ -67,6 +71,31 @@ class Database:
             connection = plain.execution_options(gristmill_write=True, gristmill_durable=durable)
             with connection.begin():
                 yield connection
+
+    def transact(self, work: Callable[[Connection], _T], *, durable: bool = False) -> _T:
+        """What ``work`` returns, done in one write transaction; done again if another got in its way.
+
+        Two that insert the same thing, or wait for each other, only meet where there is more than one writer.
+        """
+        for _ in range(_TRIES - 1):
+            try:
+                with self.write(durable=durable) as connection:
+                    return work(connection)
+            except Unavailable as error:
+                if not (isinstance(error.__cause__, DBAPIError) and self._dialect.was_overtaken(error.__cause__)):
+                    raise
+        with self.write(durable=durable) as connection:
+            return work(connection)
+
+    def run_alone(self, statement: str, *, settings: Mapping[str, str]) -> None:
+        """Run a statement of Postgres that must stand outside of any transaction, under ``settings`` of its session."""
+        with self._translated(), self._open().connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            for name, value in settings.items():
+                driver.execute(f"SET {name} = '{value}'")
+            driver.execute(statement)
+            # The settings were for this statement alone.
+            connection.invalidate()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

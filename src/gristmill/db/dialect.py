@@ -51,6 +51,10 @@ class Dialect(Protocol):
         """Our error for a driver error that means the database cannot serve now; None for any other."""
         ...
 
+    def was_overtaken(self, error: DBAPIError) -> bool:
+        """Whether another transaction got in the way, so that the same work may well succeed if done again."""
+        ...
+
 
 def dialect_for(url: str, *, busy_timeout_seconds: float) -> Dialect:
     """The dialect of ``sqlite:///path`` or ``postgresql://…``; :class:`InvalidInput` for any other."""

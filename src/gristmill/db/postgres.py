@@ -1,5 +1,6 @@
 """Postgres: how connections are opened, transactions begun and errors told; needs the extra ``postgres``."""
 
+import re
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
@@ -33,8 +34,12 @@ _WRITE = f"{_DURABLE}; SET LOCAL synchronous_commit = off"
 _MIGRATION_LOCK = 0x67726973746D696C
 """Any number that other programs on the database are unlikely to lock: "gristmil"."""
 
-_AGAIN = {"40001", "40P01", "55P03", "57014"}
-"""Serialization failure, deadlock, lock not available, statement timeout."""
+_OVERTAKEN = {"40001", "40P01", "23505"}
+"""Serialization failure, deadlock, unique violation: two inserted the same thing at the same moment."""
+_BUSY = {"55P03", "57014"}
+"""Lock not available, statement timeout."""
+_REFUSAL = re.compile(r"FATAL:\s+((?:role|database|password|no pg_hba|sorry|remaining)[^\n]*)")
+"""What a server that is there says to whom it does not let in."""
 _FULL = {"53100", "53200"}
 
 
@@ -104,14 +109,19 @@ class Postgres:
 
     def translate(self, error: DBAPIError) -> GristmillError | None:
         state = getattr(error.orig, "sqlstate", None)
-        if state in _AGAIN:
+        if state in _OVERTAKEN | _BUSY:
             return Unavailable("database_busy")
         if state in _FULL:
             return LimitExceeded("disk_full")
+        if refusal := _REFUSAL.search(str(error.orig)):
+            return Unavailable("database_refused", reason=refusal[1].strip())
         # Class 08: connection; 57P: shut down by an operator or a crash; 53300: too many connections.
         if error.connection_invalidated or state is None or state[:2] == "08" or state[:3] in {"57P", "533"}:
             return Unavailable("database_unreachable") if _is_operational(error) else None
         return None
+
+    def was_overtaken(self, error: DBAPIError) -> bool:
+        return getattr(error.orig, "sqlstate", None) in _OVERTAKEN
 
 
 def _is_operational(error: DBAPIError) -> bool:

@@ -95,7 +95,7 @@ class Embedding(TypeDecorator[bytes]):
             return value
         import numpy as np
 
-        return np.asarray(value, dtype="<f4").tobytes()
+        return np.asarray(value.to_numpy(), dtype="<f4").tobytes()
 
 
 metadata = MetaData()

@@ -29,6 +29,10 @@ MESSAGES: Mapping[str, Message] = {
         "lost.",
         zh="数据库服务器没有响应。请检查它是否在运行、database.url 是否正确；已接受的任务不会丢失。",
     ),
+    "database_refused": Message(
+        en="The database server refused the connection: {reason}. Check user, password and name in database.url.",
+        zh="数据库服务器拒绝了连接：{reason}。请检查 database.url 中的用户、密码和库名。",
+    ),
     "disk_full": Message(
         en="The disk is full. Free some space in the data directory; nothing accepted was lost.",
         zh="磁盘已满。请在数据目录所在磁盘上腾出空间；已接受的任务没有丢失。",

@@ -47,6 +47,9 @@ def hide_documents(connection: Connection, document_ids: Sequence[int], *, now: 
             select(documents.c.id, documents.c.collection_id, versions.c.chunk_count)
             .outerjoin_from(documents, versions, versions.c.id == documents.c.current_version_id)
             .where(documents.c.id.in_(batch), documents.c.deleted_at.is_(None))
+            # Documents before their collection, as a publication takes them.
+            .order_by(documents.c.id)
+            .with_for_update(of=documents)
         ).all()
         for row in found:
             gone.append(row.id)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Float, Text, bindparam, column, exists, func, select, table, text
+from sqlalchemy import ARRAY, Float, Text, bindparam, column, exists, func, select, table, text, true
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index.filters import conditions
@@ -95,7 +95,11 @@ def search(
     asked = func.unnest(_texts(terms), _numbers(weights)).table_valued("term", "weight").render_derived().alias("asked")
     needles = select(asked.c.weight, func.to_tsquery("simple", asked.c.term).label("needle")).cte("needles")
     rank = func.ts_rank(text("'{1,1,1,1}'::float4[]"), matching.c.words, needles.c.needle)
-    found = select(matching.c.chunk_no, matching.c.length, needles.c.weight, rank.label("rank")).subquery()
+    found = (
+        select(matching.c.chunk_no, matching.c.length, needles.c.weight, rank.label("rank"))
+        .join_from(matching, needles, true())
+        .subquery()
+    )
     times = 1 / (_WHOLE * (1 - found.c.rank)) - 0.5
     damped = times + _K1 * (1 - _B + _B * found.c.length / float(size.length))
     score = func.sum(found.c.weight * times * (_K1 + 1) / damped)

@@ -71,5 +71,4 @@ class Acceptance:
             request.answer = error
 
     def _write(self, tasks: Sequence[NewTask]) -> list[Task]:
-        with self._database.write(durable=True) as tx:
-            return add_tasks(tx, tasks, self._clock.now())
+        return self._database.transact(lambda tx: add_tasks(tx, tasks, self._clock.now()), durable=True)
