@@ -43,7 +43,8 @@ def run(options: Options) -> Iterator[Table]:
             if app.tasks.wait(task.id, timeout_seconds=_LONGEST_SECONDS).state is not TaskState.COMPLETED:
                 raise RuntimeError("indexing failed")
         row(f"slot, after {len(files)} documents", max(rss_mb(slot.pid) for slot in slots))
-        matrix = fill(app, chunks)
+        fill(app, chunks)
+        dimension = app.index.collection("bench").space.dimension
         with serving(app) as client:
             row("API, idle", rss_mb(client.pid))
             for mode, name in (
@@ -57,7 +58,7 @@ def run(options: Options) -> Iterator[Table]:
         head=("", "MB", "of a bare Python"),
         rows=rows,
         note=(
-            f"The vectors of {chunks:,} chunks alone are {matrix.nbytes / 2**20:.0f} MB. Pages that processes share, "
+            f"The vectors of {chunks:,} chunks alone are {chunks * dimension * 4 / 2**20:.0f} MB. Pages that processes share, "
             "such as libraries, count in each."
         ),
     )

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gristmill.api.errors import problem_response
 from gristmill.app import Gristmill
 from gristmill.db.keys import Scope as KeyScope
+from gristmill.db.keys import ValidKeys
 from gristmill.errors import Forbidden, GristmillError
 
 __all__ = ["Caller", "Gate", "caller_of", "is_loopback", "may_read", "needs"]
@@ -42,7 +43,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, *, gristmill: Gristmill) -> None:
         self._app = app
-        self._gristmill = gristmill
+        self._keys = gristmill.keys
         self._is_local = is_loopback(gristmill.settings.api.host)
         self._names = frozenset(name.lower() for name in gristmill.settings.api.allowed_hosts)
 
@@ -50,22 +51,25 @@ class Gate:
         """Let the request through with its caller noted, or answer it."""
         if scope["type"] == "http" and scope["path"] not in _PUBLIC:
             try:
-                scope["state"]["caller"] = await to_thread.run_sync(self.admit, scope)
+                keys = self._keys.remembered()
+                if keys is None:
+                    keys = await to_thread.run_sync(self._keys.valid)
+                scope["state"]["caller"] = self.admit(scope, keys)
             except GristmillError as error:
                 await problem_response(error, scope["state"]["language"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def admit(self, scope: Scope) -> Caller:
-        """Who is calling; :class:`Unauthorized` or :class:`Forbidden`."""
+    def admit(self, scope: Scope, keys: ValidKeys) -> Caller:
+        """Who is calling, where ``keys`` are valid; :class:`Unauthorized` or :class:`Forbidden`."""
         headers = Headers(scope=scope)
         secret = _secret(headers)
-        if secret is None and self._is_local and _is_local_peer(scope) and not self._gristmill.keys.any_valid():
+        if secret is None and self._is_local and _is_local_peer(scope) and not keys:
             self._check_host(headers)
             if scope["method"] not in _SAFE_METHODS:
                 self._check_origin(headers)
             return Caller(scope=KeyScope.ADMIN)
-        key = self._gristmill.keys.check(secret)
+        key = keys.check(secret)
         return Caller(scope=key.scope, key_id=key.id)
 
     def _check_host(self, headers: Headers) -> None:
@@ -119,7 +123,7 @@ def caller_of(request: Request) -> Caller:
 def may_read(app: Gristmill, request: Request) -> bool:
     """Whether the sender of a request to a public address could read the others too."""
     try:
-        Gate(request.app, gristmill=app).admit(request.scope)
+        Gate(request.app, gristmill=app).admit(request.scope, app.keys.valid())
     except GristmillError:
         return False
     return True

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gristmill.api.answering import answering
 from gristmill.api.gristmill import Service
 from gristmill.errors import InvalidInput, LimitExceeded
 
@@ -63,7 +64,10 @@ class BodyLimit:
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON body, if it takes one, is read strictly."""
+    """A route whose JSON body, if it takes one, is read strictly, and whose answer is made in the endpoint's thread."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, answering(endpoint, options.get("status_code")), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, given a request whose body is read already."""

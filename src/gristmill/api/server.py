@@ -1,8 +1,10 @@
 """Serves the API with uvicorn: checks that it may listen where it is told to, then listens until it is stopped."""
 
+import gc
 import os
 import signal
 import socket
+import sys
 import tempfile
 from types import FrameType
 
@@ -22,6 +24,7 @@ _log = get_log(__name__)
 _DRAIN_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+_SWITCH_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -76,6 +79,8 @@ def run_api(settings: Settings) -> None:
     tempfile.tempdir = str(app.paths.temp)
     # A product with the query takes a millisecond; threads that share it spin while workers want the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Threads that compute hand over ten times sooner than usual: the loop, and the other half of a search, wait less.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         server = Server(app)
 
@@ -85,6 +90,9 @@ def run_api(settings: Settings) -> None:
         # While it serves, the server has handlers of its own; these are for the moments before and after.
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
+        # What was imported stays; to look through all of it for garbage would hold up every answer for 80 ms at a time.
+        gc.collect()
+        gc.freeze()
         server.serve_until_stopped()
     finally:
         app.close()
@@ -92,7 +100,7 @@ def run_api(settings: Settings) -> None:
 
 def _check_listener(app: Gristmill) -> None:
     host = app.settings.api.host
-    if not is_loopback(host) and not app.keys.any_valid():
+    if not is_loopback(host) and not app.keys.valid():
         raise InvalidInput("host_needs_key", field="api.host", value=host)
 
 

@@ -24,11 +24,13 @@ _UPLOAD_GRACE_SECONDS = 3600
 _TIDY_SECONDS = 600.0
 """Looking through folders is dear, and nothing here is urgent."""
 
+_MAINTAIN_SECONDS = 60.0
+
 _MANY = 1000
 
 
 def tidying_duties(store: TaskStore, index: IndexStore, blobs: BlobStore, temp: Path, clock: Clock) -> tuple[Duty, ...]:
-    """The duties, each carried out at most once in ten minutes."""
+    """The duties, each carried out seldom: none is urgent."""
 
     def purge_versions() -> int:
         return index.purge_abandoned(started_before=clock.now() - _ABANDONED_SECONDS * 1_000_000)
@@ -50,17 +52,18 @@ def tidying_duties(store: TaskStore, index: IndexStore, blobs: BlobStore, temp: 
         Duty("deletions.purged", _seldom(purge_deleted, clock)),
         Duty("uploads.purged", _seldom(purge_blobs, clock)),
         Duty("temp.purged", _seldom(purge_temp, clock)),
+        Duty("index.maintained", _seldom(index.maintain, clock, seconds=_MAINTAIN_SECONDS)),
     )
 
 
-def _seldom(duty: Callable[[], int], clock: Clock) -> Callable[[], int]:
+def _seldom(duty: Callable[[], int], clock: Clock, *, seconds: float = _TIDY_SECONDS) -> Callable[[], int]:
     next_at = float("-inf")
 
     def run() -> int:
         nonlocal next_at
         if clock.monotonic() < next_at:
             return 0
-        next_at = clock.monotonic() + _TIDY_SECONDS
+        next_at = clock.monotonic() + seconds
         return duty()
 
     return run

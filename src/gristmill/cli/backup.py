@@ -64,6 +64,9 @@ def _copy_database(app: "Gristmill", copy: Path) -> None:
 
     sqlite = sqlite_module()
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    if app.database.dialect != "sqlite":
+        _copy_to_sqlite(app, copy)
+        return
     with closing(sqlite.connect(app.database.path)) as source, closing(sqlite.connect(copy)) as target:
         source.backup(target)
         # A copy that carries its write-ahead log in the header would want a second file beside it.
@@ -71,6 +74,18 @@ def _copy_database(app: "Gristmill", copy: Path) -> None:
         (verdict,) = target.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise GristmillError("backup_damaged", reason=str(verdict))
+
+
+def _copy_to_sqlite(app: "Gristmill", copy: Path) -> None:
+    """Whatever the server is, the archive is a data directory that works without one."""
+    from gristmill.db.database import Database
+    from gristmill.db.moving import copy_rows
+
+    target = Database(f"sqlite:///{copy}")
+    try:
+        copy_rows(app.database, target)
+    finally:
+        target.close()
 
 
 def _pack(app: "Gristmill", database: Path, part: Path, *, compressed: bool) -> int:

@@ -18,7 +18,7 @@ def check_open_to_network(invocation: Invocation, settings: "Settings") -> None:
     if is_loopback(settings.api.host):
         return
     with invocation.app(settings) as app:
-        if not app.keys.any_valid():
+        if not app.keys.valid():
             raise InvalidInput("host_needs_key", field="api.host", value=settings.api.host)
 
 

@@ -5,7 +5,7 @@ Knows no table. What differs between databases is asked of the dialect.
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -87,15 +87,14 @@ class Database:
         with self.write(durable=durable) as connection:
             return work(connection)
 
-    def run_alone(self, statement: str, *, settings: Mapping[str, str]) -> None:
-        """Run a statement of Postgres that must stand outside of any transaction, under ``settings`` of its session."""
+    @contextmanager
+    def alone(self) -> Iterator[Any]:
+        """The driver's own connection outside of any transaction, of Postgres; closed afterwards with its settings."""
         with self._translated(), self._open().connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            for name, value in settings.items():
-                driver.execute(f"SET {name} = '{value}'")
-            driver.execute(statement)
-            # The settings were for this statement alone.
-            connection.invalidate()
+            try:
+                yield connection.connection.driver_connection
+            finally:
+                connection.invalidate()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

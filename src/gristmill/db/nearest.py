@@ -12,11 +12,10 @@ from collections.abc import Collection as AnyOf
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from gristmill.db.database import Database
 from gristmill.db.vectors import unit_vector
-from gristmill.errors import Conflict, GristmillError
+from gristmill.errors import Conflict
 from gristmill.index.model import Scored
 from gristmill.logs import get_log
 
@@ -32,11 +31,16 @@ _LOOKED_AT = 400
 """Candidates that a search keeps at least: recall grows with it, and time."""
 _DECIMALS = 6
 _BUILD_MEMORY = "512MB"
+_BUILD_LOCK = 0x67726973746E6E
+"""Any number that other programs on the database are unlikely to lock: "gristnn"."""
 
 _STATE = text("SELECT active_space_id FROM collections WHERE id = :collection_id AND deleted_at IS NULL")
 _SPACES = text("SELECT id, dimension FROM spaces WHERE dimension <= :most ORDER BY id")
-_INDEXES = text("SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND indexname LIKE :pattern")
-_COUNT = text("SELECT count(*) FROM (SELECT 1 FROM embeddings WHERE space_id = :space LIMIT :enough) AS some")
+_INDEXES = text(
+    "SELECT relname AS name, indisvalid AS valid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+    "WHERE relnamespace = current_schema()::regnamespace AND relname LIKE :pattern"
+)
+_COUNT = text("SELECT count(*) FROM (SELECT 1 FROM embeddings WHERE space_id = :space LIMIT :enough) AS counted")
 
 
 class PgvectorIndex:
@@ -102,35 +106,40 @@ class PgvectorIndex:
             return 0
         changes = self._changes()
         if changes:
-            threading.Thread(target=self._carry_out, args=(changes,), name="vector-index", daemon=True).start()
+            threading.Thread(target=self._carry_out, name="vector-index", daemon=True).start()
         return len(changes)
 
     def _changes(self) -> list[str]:
         with self._database.read() as connection:
-            there = set(connection.execute(_INDEXES, {"pattern": "embeddings\\_hnsw\\_%"}).scalars())
+            found = {row.name: row.valid for row in connection.execute(_INDEXES, {"pattern": "embeddings\\_hnsw\\_%"})}
             spaces = {_name(row.id): row for row in connection.execute(_SPACES, {"most": _MOST_DIMENSIONS})}
-            wanted = {
-                name: row
+            large = {
+                name
                 for name, row in spaces.items()
-                if name not in there
-                and connection.execute(_COUNT, {"space": row.id, "enough": self._indexed_from}).scalar_one()
+                if connection.execute(_COUNT, {"space": row.id, "enough": self._indexed_from}).scalar_one()
                 >= self._indexed_from
             }
-        return [f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in sorted(there - spaces.keys())] + [
-            f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON embeddings "
-            f"USING hnsw ((vector::vector({row.dimension})) vector_cosine_ops) WHERE space_id = {row.id}"
-            for name, row in wanted.items()
+        # One that is not valid is what a broken-off build has left.
+        left = [name for name, valid in found.items() if name not in spaces or not valid]
+        missing = [name for name in large if not found.get(name)]
+        return [f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in sorted(left)] + [
+            f"CREATE INDEX CONCURRENTLY {name} ON embeddings "
+            f"USING hnsw ((vector::vector({spaces[name].dimension})) vector_cosine_ops) WHERE space_id = {spaces[name].id}"
+            for name in sorted(missing)
         ]
 
-    def _carry_out(self, changes: list[str]) -> None:
+    def _carry_out(self) -> None:
         with self._building:
-            for change in changes:
-                try:
-                    self._database.run_alone(change, settings={"maintenance_work_mem": _BUILD_MEMORY})
-                except (GristmillError, DBAPIError) as error:
-                    # Searches go on without it, and the next look tries again.
-                    _log.warning("vectors.index_failed", error=type(error).__name__)
-                    return
+            try:
+                with self._database.alone() as driver:
+                    # Another process may be at it; what it is building would look broken off from here.
+                    if not driver.execute("SELECT pg_try_advisory_lock(%s)", (_BUILD_LOCK,)).fetchone()[0]:
+                        return
+                    driver.execute(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'; SET lock_timeout = 0")
+                    for change in self._changes():
+                        driver.execute(change)
+            except Exception as error:  # noqa: BLE001 - searches go on without it, and the next look tries again
+                _log.warning("vectors.index_failed", error=type(error).__name__)
 
 
 def _name(space_id: int) -> str:

@@ -59,6 +59,10 @@ class IndexStore(Protocol):
         """:class:`NotFound` (``document_not_found``)."""
         ...
 
+    def document_to_index(self, document_id: int) -> tuple[Document, Collection]:
+        """The document and its collection, as they are at one moment; :class:`NotFound` (``document_not_found``)."""
+        ...
+
     def documents_by_id(self, document_ids: Sequence[int]) -> Mapping[int, Document]:
         """Those that exist."""
         ...
@@ -143,6 +147,10 @@ class IndexStore(Protocol):
 
     def purge_abandoned(self, *, started_before: int) -> int:
         """Remove unpublished versions begun before the given time; how many."""
+        ...
+
+    def maintain(self) -> int:
+        """Begin, beside the running service, whatever keeps searches fast as collections grow; how much there was to do."""
         ...
 
     def begin_space(self, collection: str, *, embedder: str, model_id: str, dimension: int) -> Space:

@@ -57,6 +57,11 @@ MESSAGES: Mapping[str, Message] = {
         zh="已将 {count} 个文档索引到 {collection}，用时 {duration}：{chunks} 个分块"
         "（新嵌入 {embedded}，复用 {reused}，删除 {deleted}）。",
     ),
+    "cli_moved": Message(
+        en="Copied {rows} rows. Set database.url to the new database (GRISTMILL_DATABASE__URL) before the next start; "
+        "uploads stay in the data directory.",
+        zh="已复制 {rows} 行。下次启动前请将 database.url（GRISTMILL_DATABASE__URL）设为新数据库；上传的文件仍在数据目录中。",
+    ),
     "cli_key_created": Message(
         en="Created the key {name} ({scope}, {key_id}). Keep this; it is not shown again:",
         zh="已创建密钥 {name}（{scope}，{key_id}）。请妥善保存，以后不再显示：",

@@ -29,6 +29,14 @@ MESSAGES: Mapping[str, Message] = {
         "lost.",
         zh="数据库服务器没有响应。请检查它是否在运行、database.url 是否正确；已接受的任务不会丢失。",
     ),
+    "database_in_use": Message(
+        en="{workers} workers are running on this database. Stop everything first: gristmill down",
+        zh="有 {workers} 个工作进程正在使用该数据库。请先全部停止：gristmill down",
+    ),
+    "database_not_empty": Message(
+        en="The database to copy into is not empty: its table {table} has rows. Name an empty one.",
+        zh="目标数据库不是空的：表 {table} 中已有数据。请指定一个空数据库。",
+    ),
     "database_refused": Message(
         en="The database server refused the connection: {reason}. Check user, password and name in database.url.",
         zh="数据库服务器拒绝了连接：{reason}。请检查 database.url 中的用户、密码和库名。",

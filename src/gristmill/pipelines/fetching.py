@@ -1,6 +1,7 @@
 """From what a task names - an upload, a file, an address - to bytes on local disk, within the configured limits."""
 
 import mimetypes
+from collections.abc import Callable
 from pathlib import Path
 
 from gristmill.index.model import Document, Origin
@@ -17,7 +18,7 @@ _MB = 1024 * 1024
 
 
 class Fetcher:
-    """Brings bytes in."""
+    """Brings bytes in; ``into`` makes the folder for those that need one."""
 
     def __init__(self, blobs: BlobStore, settings: SourceSettings) -> None:
         self._blobs = blobs
@@ -35,7 +36,7 @@ class Fetcher:
             timeout_seconds=self._settings.parse_timeout_seconds,
         )
 
-    def document(self, document: Document, *, into: Path) -> Fetched:
+    def document(self, document: Document, *, into: Callable[[], Path]) -> Fetched:
         """The bytes of a registered document."""
         match document.origin:
             case Origin.UPLOAD:
@@ -45,7 +46,7 @@ class Fetcher:
             case Origin.URL:
                 return self._url(document.source, into)
 
-    def process(self, payload: ProcessDocument, *, into: Path) -> Fetched:
+    def process(self, payload: ProcessDocument, *, into: Callable[[], Path]) -> Fetched:
         """The bytes that a ``process_document`` task names."""
         if payload.blob_id is not None:
             return self._blob(payload.blob_id, payload.filename or "upload", payload.declared_type)
@@ -59,15 +60,15 @@ class Fetcher:
         guessed = declared_type or mimetypes.guess_type(name)[0]
         return Fetched(path=path, name=name, size=size, content_hash=blob_id, declared_type=guessed)
 
-    def _file(self, path: str, root: str, into: Path) -> Fetched:
+    def _file(self, path: str, root: str, into: Callable[[], Path]) -> Fetched:
         return fetch_file(path, root=root, into=into, max_bytes=self._settings.max_file_mb * _MB)
 
-    def _url(self, url: str, into: Path) -> Fetched:
+    def _url(self, url: str, into: Callable[[], Path]) -> Fetched:
         from gristmill.steps.fetch.urls import fetch_url
 
         return fetch_url(
             url,
-            into=into,
+            into=into(),
             max_bytes=self._settings.max_file_mb * _MB,
             timeout_seconds=self._settings.fetch_timeout_seconds,
             allowed_hosts=self._settings.allowed_hosts,

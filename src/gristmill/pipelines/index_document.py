@@ -41,8 +41,7 @@ class DocumentIndexer:
 
     def index_document(self, context: TaskContext, payload: IndexDocument) -> Outcome:
         """Bring the index of one document up to date."""
-        document = self._index.document(payload.doc_id)
-        collection = self._index.collection(document.collection)
+        document, collection = self._index.document_to_index(payload.doc_id)
         # Looked at before the bytes are read: a change during the read must not pass for the state that was read.
         seen = fingerprint(document, collection)
         try:
@@ -66,7 +65,7 @@ class DocumentIndexer:
     ) -> Outcome:
         context.progress("fetch", unit="chunks")
         mtime_ns = seen.get("mtime_ns") if seen else None
-        fetched = self._fetcher.document(document, into=context.temp_dir)
+        fetched = self._fetcher.document(document, into=lambda: context.temp_dir)
         recipe = recipe_hash(collection)
         version = document.version
         if not force and version and (version.content_hash, version.settings_hash) == (fetched.content_hash, recipe):

@@ -23,7 +23,7 @@ class DocumentProcessor:
     def __call__(self, context: TaskContext, payload: ProcessDocument) -> Outcome:
         """The whole task."""
         context.progress("fetch", unit="documents")
-        fetched = self._fetcher.process(payload, into=context.temp_dir)
+        fetched = self._fetcher.process(payload, into=lambda: context.temp_dir)
         context.progress("parse", unit="documents")
         parsed = parse(fetched, limits=self._fetcher.parse_limits)
         shared: dict[str, Any] = {

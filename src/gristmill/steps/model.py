@@ -20,9 +20,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """The bytes of one source, safely on local disk."""
+    """The bytes of one source, out of reach of whoever may change the source."""
 
-    path: Path
+    path: Path | None = None
+    """A file with the bytes; none where they are few."""
+    data: bytes = b""
+    """The bytes themselves, where there is no file."""
     name: str
     """File name with extension, as the user knows it; never a path."""
     size: int

@@ -2,9 +2,11 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from gristmill.tasks.model import TaskState
 from tests.integration.worker.conftest import Mill, gone
@@ -117,6 +119,23 @@ def test_killed_slot_is_replaced_and_its_task_runs_again(running_mill: Mill) -> 
     ended = running_mill.ended(task)
     assert (ended.result, ended.crash_count) == ({"lease": 2}, 1)
     assert not Path(temp_dir).exists()
+
+
+@pytest.mark.parametrize(("nice", "policy"), [(10, os.SCHED_BATCH), (0, os.SCHED_OTHER)])
+def test_slot_leaves_the_processor_to_others_unless_it_is_told_not_to(
+    make_mill: Callable[..., Mill], nice: int, policy: int
+) -> None:
+    mill = make_mill(workers={"nice": nice})
+    mill.start()
+    task = mill.submit("patient")
+
+    slot = int(mill.started(task)[0])
+
+    assert psutil.Process(slot).nice() - psutil.Process().nice() == nice
+    # Set by the same call that asks for long turns, which the system does not tell of.
+    assert os.sched_getscheduler(slot) == policy
+    mill.let_go(task)
+    assert mill.ended(task).state is TaskState.COMPLETED
 
 
 def test_tasks_claimed_along_with_a_long_one_do_not_wait_for_it(mill: Mill) -> None:

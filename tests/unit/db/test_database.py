@@ -121,10 +121,11 @@ def test_read_sees_one_moment_from_its_first_statement_on(database: Database) ->
     assert (before, after, leaders(database)) == (0, 0, {"a"})
 
 
-def test_write_says_unavailable_when_another_holds_the_database_too_long(database: Database) -> None:
+@pytest.mark.parametrize("durable", [True, False])
+def test_write_says_unavailable_when_another_holds_the_database_too_long(database: Database, *, durable: bool) -> None:
     with database.write():
-        with pytest.raises(Unavailable) as caught:
-            add_leader(database, "b")
+        with pytest.raises(Unavailable) as caught, database.write(durable=durable):
+            pass
         assert leaders(database) == set()
 
     assert caught.value.code == "database_busy"
@@ -135,7 +136,12 @@ def test_write_says_unavailable_when_another_holds_the_database_too_long(databas
 def test_writes_of_many_threads_wait_for_each_other(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'busy.db'}")
     database.migrate()
-    threads = [threading.Thread(target=add_leader, args=(database, str(number))) for number in range(30)]
+
+    def add(number: int) -> None:
+        with database.write(durable=number % 2 == 0) as tx:
+            tx.exec_driver_sql("INSERT INTO leaders VALUES (?, 'me', 1)", (str(number),))
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(30)]
 
     for thread in threads:
         thread.start()
@@ -153,6 +159,15 @@ def test_durable_writes_wait_for_the_disk_and_only_they(database: Database, *, d
             found = tx.exec_driver_sql("PRAGMA synchronous").scalar_one()
 
     assert found == synchronous
+
+
+def test_those_somebody_waits_for_leave_the_log_to_others_for_longer(database: Database) -> None:
+    pages = {}
+    for durable in (True, False):
+        with database.write(durable=durable) as tx:
+            pages[durable] = tx.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar_one()
+
+    assert 0 < pages[False] < pages[True]
 
 
 @pytest.mark.parametrize(

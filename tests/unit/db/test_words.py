@@ -8,7 +8,7 @@ import pytest
 
 from gristmill.db.database import Database
 from gristmill.db.index import SqlIndexStore, words
-from gristmill.index.model import DocumentFilter
+from gristmill.index.model import DocumentFilter, Scored
 from tests.contracts.shelf import FixedClock, Shelf
 
 COMMON = ("river", "stone", "garden")
@@ -65,6 +65,21 @@ def test_chunks_with_a_rare_word_are_ranked_as_if_all_were(
 @pytest.mark.parametrize("query", ["river", "river stone", "stone garden river", "heron river"])
 def test_common_words_find_as_many_as_are_wanted(shelf: Shelf, query: str) -> None:
     assert len(found(shelf, query, limit=30)) == 30
+
+
+@pytest.mark.usefixtures("_ranks_few")
+@pytest.mark.parametrize("query", ["river", "river stone"])
+def test_words_too_common_to_be_counted_find_the_newest_that_have_all(
+    shelf: Shelf, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "_COUNTED", 100)
+
+    answer = [number for number, _ in found(shelf, query, limit=40)]
+
+    matching = [number for number, _ in found(shelf, query, limit=600)]
+    texts = dict(zip(matching, shelf.texts([Scored(chunk_no=no, score=0.0) for no in matching]), strict=True))
+    newest = sorted((no for no in matching if set(query.split()) <= set(texts[no].split())), reverse=True)
+    assert answer == sorted(newest[:40])
 
 
 @pytest.mark.usefixtures("_ranks_few")

@@ -4,15 +4,12 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from gristmill.errors import Forbidden, GristmillError, InvalidInput, LimitExceeded, StepFailed, Unavailable
 from gristmill.steps.fetch.files import fetch_file
-from gristmill.steps.fetch.landing import land
-from gristmill.steps.model import Fetched
 from gristmill.steps.paths import check_path
 from tests.material.words import CHINESE
 
@@ -90,19 +87,31 @@ def test_check_path_refuses(root: Path, path: str, code: str) -> None:
     assert caught.value.code == code
 
 
-def test_fetch_file_copies_hashes_and_keeps_the_name(root: Path, tmp_path: Path) -> None:
-    fetched = fetch_file(str(root / "报告.txt"), root=str(root), into=tmp_path / "into", max_bytes=1000)
+def test_fetch_file_keeps_a_small_file_in_memory_with_its_hash_and_name(root: Path, tmp_path: Path) -> None:
+    fetched = fetch_file(str(root / "报告.txt"), root=str(root), into=lambda: tmp_path / "into", max_bytes=1000)
 
     assert fetched.name == "报告.txt"
-    assert fetched.path.parent == tmp_path / "into"
-    assert fetched.path.read_text(encoding="utf-8") == CHINESE
+    assert (fetched.path, fetched.data.decode()) == (None, CHINESE)
     assert fetched.size == len(CHINESE.encode())
     assert fetched.content_hash == hashlib.sha256(CHINESE.encode()).hexdigest()
+    assert not (tmp_path / "into").exists()
+
+
+def test_fetch_file_copies_a_large_file_to_a_folder(root: Path, tmp_path: Path) -> None:
+    content = b"large" * 300_000
+    (root / "large.txt").write_bytes(content)
+
+    fetched = fetch_file(str(root / "large.txt"), root=str(root), into=lambda: tmp_path / "into", max_bytes=2_000_000)
+
+    assert fetched.path is not None
+    assert fetched.path.parent == tmp_path / "into"
+    assert (fetched.path.read_bytes(), fetched.data) == (content, b"")
+    assert (fetched.size, fetched.content_hash) == (len(content), hashlib.sha256(content).hexdigest())
 
 
 def test_fetch_file_refuses_a_file_over_the_limit_and_leaves_nothing(root: Path, tmp_path: Path) -> None:
     with pytest.raises(LimitExceeded) as caught:
-        fetch_file(str(root / "报告.txt"), root=str(root), into=tmp_path / "into", max_bytes=10)
+        fetch_file(str(root / "报告.txt"), root=str(root), into=lambda: tmp_path / "into", max_bytes=10)
 
     assert caught.value.facts == {"name": "报告.txt", "max_bytes": 10}
     assert list((tmp_path / "into").glob("*")) == []
@@ -114,7 +123,7 @@ def test_fetch_file_refuses_a_file_that_became_a_link_to_the_outside(root: Path,
     path.symlink_to(tmp_path / "secret.txt")
 
     with pytest.raises(Forbidden):
-        fetch_file(str(path), root=str(root), into=tmp_path / "into", max_bytes=1000)
+        fetch_file(str(path), root=str(root), into=lambda: tmp_path / "into", max_bytes=1000)
 
 
 def test_fetch_file_refuses_when_a_folder_is_swapped_between_check_and_open(
@@ -133,7 +142,7 @@ def test_fetch_file_refuses_when_a_folder_is_swapped_between_check_and_open(
     monkeypatch.setattr("gristmill.steps.fetch.files.check_path", check_then_swap)
 
     with pytest.raises(Forbidden):
-        fetch_file(str(inner / "secret.txt"), root=str(root), into=tmp_path / "into", max_bytes=1000)
+        fetch_file(str(inner / "secret.txt"), root=str(root), into=lambda: tmp_path / "into", max_bytes=1000)
     assert not (tmp_path / "into").exists()
 
 
@@ -151,25 +160,30 @@ def test_fetch_file_fails_for_good_without_a_regular_file(root: Path, tmp_path: 
             server.bind("thing")
 
     with pytest.raises(StepFailed) as caught:
-        fetch_file(str(path), root=str(root), into=tmp_path / "into", max_bytes=1000)
+        fetch_file(str(path), root=str(root), into=lambda: tmp_path / "into", max_bytes=1000)
 
     assert caught.value.code == ("path_not_found" if kind == "none" else "path_not_regular")
 
 
+@pytest.mark.parametrize("size", [1_000, 1_500_000], ids=["small", "large"])
+@pytest.mark.parametrize("difference", [-1, 0, 1], ids=["shorter", "rewritten", "longer"])
 def test_fetch_file_tries_again_later_when_the_file_changes_while_it_is_read(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, difference: int
 ) -> None:
-    path = root / "报告.txt"
+    path = root / "changing.txt"
+    path.write_bytes(b"a" * size)
+    os.utime(path, (1, 1))
+    read = os.read
 
-    def land_then_change(pieces: Iterable[bytes], *, into: Path, name: str, max_bytes: int) -> Fetched:
-        answer = land(pieces, into=into, name=name, max_bytes=max_bytes)
-        path.write_text("shorter", encoding="utf-8")
-        return answer
+    def read_while_it_changes(descriptor: int, count: int) -> bytes:
+        piece = read(descriptor, count)
+        path.write_bytes(b"b" * (size + difference))
+        return piece
 
-    monkeypatch.setattr("gristmill.steps.fetch.files.land", land_then_change)
+    monkeypatch.setattr("gristmill.steps.fetch.files.os.read", read_while_it_changes)
 
     with pytest.raises(Unavailable) as caught:
-        fetch_file(str(path), root=str(root), into=tmp_path / "into", max_bytes=1000)
+        fetch_file(str(path), root=str(root), into=lambda: tmp_path / "into", max_bytes=2_000_000)
 
     assert caught.value.code == "file_changing"
     assert list((tmp_path / "into").glob("*")) == []
@@ -195,10 +209,10 @@ def test_fetch_file_never_reads_outside_while_a_file_is_swapped_all_the_time(roo
     try:
         for _ in range(200):
             try:
-                fetched = fetch_file(str(path), root=str(root), into=tmp_path / "into", max_bytes=1000)
+                fetched = fetch_file(str(path), root=str(root), into=lambda: tmp_path / "into", max_bytes=1000)
             except GristmillError:
                 continue
-            contents.add(fetched.path.read_text(encoding="utf-8"))
+            contents.add(fetched.data.decode())
     finally:
         stop.set()
         swapper.join()

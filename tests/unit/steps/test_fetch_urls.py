@@ -37,12 +37,17 @@ def fetched_from(site: Site, path: str, into: Path, *, max_bytes: int = 1_000_00
     return fetch_url(site.url(path), into=into, max_bytes=max_bytes, timeout_seconds=seconds, allowed_hosts=[site.host])
 
 
+def saved(fetched: Fetched) -> bytes:
+    assert fetched.path is not None
+    return fetched.path.read_bytes()
+
+
 def test_fetch_url_saves_the_document(tmp_path: Path) -> None:
     with serve({"/files/report.txt": page(BODY, Content_Type="text/plain; charset=utf-8")}) as site:
         fetched = fetched_from(site, "/files/report.txt?version=2#part", tmp_path)
 
     assert fetched.name == "report.txt"
-    assert fetched.path.read_bytes() == BODY
+    assert saved(fetched) == BODY
     assert fetched.size == len(BODY)
     assert fetched.content_hash == hashlib.sha256(BODY).hexdigest()
     assert fetched.declared_type == "text/plain; charset=utf-8"
@@ -58,7 +63,7 @@ def test_fetch_url_unpacks(tmp_path: Path, coding: str, packed: bytes) -> None:
     with serve({"/a.txt": page(packed, Content_Encoding=coding)}) as site:
         fetched = fetched_from(site, "/a.txt", tmp_path)
 
-    assert fetched.path.read_bytes() == BODY
+    assert saved(fetched) == BODY
 
 
 def test_fetch_url_counts_bytes_after_unpacking(tmp_path: Path) -> None:
@@ -150,7 +155,7 @@ def test_fetch_url_asks_for_a_name_once_and_connects_to_that_answer(tmp_path: Pa
             ask=lambda _host, _port: next(answers),
         )
 
-    assert fetched.path.read_bytes() == BODY
+    assert saved(fetched) == BODY
     assert site.seen[0]["host"] == f"mill.test:{site.port}"
     assert next(answers) == ["203.0.113.1"]
 
@@ -244,7 +249,7 @@ def test_fetch_url_tries_again_at_once_when_a_document_breaks_off(tmp_path: Path
     with serve({"/a": breaking}) as site:
         fetched = fetched_from(site, "/a", tmp_path)
 
-    assert fetched.path.read_bytes() == BODY
+    assert saved(fetched) == BODY
     assert list(tmp_path.iterdir()) == [fetched.path]
 
 
@@ -346,7 +351,7 @@ def test_fetch_url_verifies_the_certificate_for_the_name_and_not_the_address(tmp
                 tls=tls,
             )
 
-        assert fetch("mill.test", trust).path.read_bytes() == BODY
+        assert saved(fetch("mill.test", trust)) == BODY
         for host, tls in (("other.test", trust), ("mill.test", None), ("127.0.0.1", trust)):
             with pytest.raises(StepFailed) as caught:
                 fetch(host, tls)

@@ -1,6 +1,6 @@
 """Search."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from gristmill.api.auth import needs
 from gristmill.api.bodies import StrictRoute
@@ -51,7 +51,6 @@ _FOUND = {
 @router.post(
     "",
     summary="Search",
-    response_model=Envelope[Found],
     dependencies=[needs(Scope.READ)],
     responses=answers(_FOUND)
     | problems(
@@ -62,7 +61,7 @@ _FOUND = {
         }
     ),
 )
-def search(app: Service, reply: Reply, body: SearchBody) -> Response:
+def search(app: Service, reply: Reply, body: SearchBody) -> Envelope[Found]:
     """Find chunks by meaning, by words, or by both (`hybrid`), best first.
 
     The first search by meaning loads the model and takes about a second longer.
@@ -76,6 +75,4 @@ def search(app: Service, reply: Reply, body: SearchBody) -> Response:
         limit=body.limit,
         offset=body.offset,
     )
-    answer = reply(Found.of(page, body), "hits_found", count=len(page.hits))
-    # Made into JSON here, in the thread that searched: left to FastAPI, checking what was just made takes another one.
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return reply(Found.of(page, body), "hits_found", count=len(page.hits))

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gristmill.db.index import catalogue
 from gristmill.db.index.filters import conditions
-from gristmill.db.index.rows import batches, document_from, inserted_id, select_documents
+from gristmill.db.index.rows import batches, document_from, select_documents
 from gristmill.db.schema import collections, documents, versions
 from gristmill.errors import Conflict, NotFound
 from gristmill.index.model import Collection, Document, DocumentFilter, DocumentState, NewDocument
@@ -20,42 +20,45 @@ __all__ = ["by_id", "by_ids", "count", "find", "known_blobs", "matching_ids", "r
 
 
 _BY_ID = select_documents().where(documents.c.id == bindparam("document"))
+_REFRESHED = ("origin", "name", "material", "root", "blob_id", "size", "mtime_ns", "declared_type", "updated_at")
+_NEW = insert(documents).returning(documents.c.id, documents.c.source)
+_REFRESH = (
+    update(documents)
+    .where(documents.c.id == bindparam("document"), documents.c.deleted_at.is_(None))
+    .values({name: bindparam(f"new_{name}") for name in _REFRESHED})
+)
 _BY_IDS = select_documents().where(documents.c.id.in_(bindparam("documents", expanding=True)))
 
 
 def register(connection: Connection, collection: Collection, new: Sequence[NewDocument], *, now: int) -> list[Document]:
     """Insert unknown sources, bring known ones up to date; the documents in the order given."""
     ids: dict[str, int] = {}
-    renamed = False
     table = documents.c
     for batch in batches({document.source for document in new}):
         known = select(table.id, table.source).where(
             table.collection_id == collection.id, table.source.in_(batch), table.deleted_at.is_(None)
         )
         ids |= {row.source: row.id for row in connection.execute(known)}
-    known_before = len(ids)
-    for document in new:
-        fields = _fields(document) | {"updated_at": now}
-        known_id = ids.get(document.source)
-        if known_id is None:
-            ids[document.source] = inserted_id(
-                connection,
-                insert(documents).values(
-                    **fields,
-                    collection_id=collection.id,
-                    source=document.source,
-                    state=str(DocumentState.REGISTERED),
-                    generation=collection.generation,
-                    created_at=now,
-                ),
-            )
-        else:
-            renamed = True
-            connection.execute(
-                update(documents).where(table.id == known_id, table.deleted_at.is_(None)).values(**fields)
-            )
-    if renamed or len(ids) > known_before:
-        catalogue.advance(connection, collection.id, documents=len(ids) - known_before)
+    # Of a source named twice, what was said last counts.
+    fields = {document.source: _fields(document) | {"updated_at": now} for document in new}
+    shared = {
+        "collection_id": collection.id,
+        "state": str(DocumentState.REGISTERED),
+        "generation": collection.generation,
+        "created_at": now,
+    }
+    fresh = [{**shared, "source": source, **values} for source, values in fields.items() if source not in ids]
+    stale = [
+        {"document": ids[source], **{f"new_{name}": values[name] for name in _REFRESHED}}
+        for source, values in fields.items()
+        if source in ids
+    ]
+    if stale:
+        connection.execute(_REFRESH, stale)
+    if fresh:
+        ids |= {row.source: row.id for row in connection.execute(_NEW, fresh)}
+    if new:
+        catalogue.advance(connection, collection.id, documents=len(fresh))
     found = by_ids(connection, list(ids.values()))
     return [found[ids[document.source]] for document in new]
 

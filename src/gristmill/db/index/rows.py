@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Insert, Row, Select, select
+from sqlalchemy import Insert, Row, Select, TextClause, select, text
 from sqlalchemy.engine import Connection
 
 from gristmill.db.schema import collections, documents, spaces, versions
@@ -31,6 +31,7 @@ __all__ = [
     "document_from",
     "hit_from",
     "inserted_id",
+    "listed",
     "select_collections",
     "select_documents",
     "select_versions",
@@ -55,6 +56,16 @@ def batches(values: Iterable[_T], size: int = BATCH) -> Iterator[list[_T]]:
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def listed(dialect: str, name: str) -> TextClause:
+    """The values of the parameter ``name``, a JSON array of texts; stands in an ``IN``.
+
+    However many there are, the statement stays the same: a list of parameters would be rendered at each execution.
+    """
+    if dialect == "postgresql":
+        return text(f"SELECT jsonb_array_elements_text(CAST(:{name} AS jsonb))")
+    return text(f"SELECT value FROM json_each(:{name})")  # noqa: S608 - the name of a parameter
 
 
 def inserted_id(connection: Connection, statement: Insert, values: Mapping[str, Any] | None = None) -> int:

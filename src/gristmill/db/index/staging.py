@@ -3,23 +3,33 @@
 A chunk row belongs to a document and one content; every version of the document that has this content shares it.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Select, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index import words
-from gristmill.db.index.rows import batches
+from gristmill.db.index.rows import batches, listed
 from gristmill.db.schema import chunks, embeddings, spaces, version_chunks, versions
 from gristmill.db.vectors import to_blob
 from gristmill.errors import Conflict
 from gristmill.index.model import StagedChunk
 
-__all__ = ["Preparation", "count", "known_chunks", "known_hashes", "prepare", "stage"]
+__all__ = [
+    "Preparation",
+    "count",
+    "known_chunks",
+    "known_hashes",
+    "list_chunks",
+    "prepare",
+    "stage",
+    "store_chunks",
+]
 
 # Put together once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
-_HASHES: BindParameter[Any] = bindparam("hashes", expanding=True)
 _NUMBERS: BindParameter[Any] = bindparam("numbers", expanding=True)
 _DIMENSION = select(spaces.c.dimension).where(spaces.c.id == bindparam("space"))
 _COUNT = (
@@ -36,15 +46,34 @@ _IN_VERSION = select(version_chunks.c.chunk_no).where(
 _EMBEDDED = select(embeddings.c.chunk_no).where(
     embeddings.c.space_id == bindparam("space"), embeddings.c.chunk_no.in_(_NUMBERS)
 )
-_VECTORS = (
-    select(chunks.c.content_hash, embeddings.c.vector)
-    .join(embeddings, embeddings.c.chunk_no == chunks.c.no)
-    .where(embeddings.c.space_id == bindparam("space"), chunks.c.content_hash.in_(_HASHES))
-)
-_KNOWN = _VECTORS.with_only_columns(chunks.c.content_hash)
-_CHUNK_NUMBERS = select(chunks.c.content_hash, chunks.c.no).where(
-    chunks.c.document_id == bindparam("document"), chunks.c.content_hash.in_(_HASHES)
-)
+_NEW_CHUNKS = insert(chunks).returning(chunks.c.content_hash, chunks.c.no)
+_NEW_EMBEDDINGS = insert(embeddings)
+_NEW_PLACES = insert(version_chunks)
+
+
+@cache
+def _vectors(dialect: str) -> Select[Any]:
+    return (
+        select(chunks.c.content_hash, embeddings.c.vector)
+        .join(embeddings, embeddings.c.chunk_no == chunks.c.no)
+        .where(
+            chunks.c.content_hash.in_(listed(dialect, "hashes")),
+            # A sum has no index: SQLite would walk through all vectors of the space.
+            embeddings.c.space_id + 0 == bindparam("space"),
+        )
+    )
+
+
+@cache
+def _known(dialect: str) -> Select[Any]:
+    return _vectors(dialect).with_only_columns(chunks.c.content_hash)
+
+
+@cache
+def _numbers(dialect: str) -> Select[Any]:
+    return select(chunks.c.content_hash, chunks.c.no).where(
+        chunks.c.document_id == bindparam("document"), chunks.c.content_hash.in_(listed(dialect, "hashes"))
+    )
 
 
 class Preparation:
@@ -88,29 +117,50 @@ def prepare(connection: Connection, draft: Any, staged: Sequence[StagedChunk]) -
 
 def known_chunks(connection: Connection, document_id: int, staged: Sequence[StagedChunk]) -> set[str]:
     """Which contents the document has in one of its versions."""
-    return set(_chunk_numbers(connection, document_id, {chunk.content_hash for chunk in staged}))
+    return set(_chunk_numbers(connection, document_id, (chunk.content_hash for chunk in staged)))
 
 
 def stage(connection: Connection, draft: Any, prepared: Preparation) -> int:
     """Store prepared chunks under the draft row; how many of them brought a vector the version did not have yet."""
     if not prepared.staged:
         return 0
-    numbers = _chunk_numbers(connection, draft.document_id, prepared.hashes)
-    before = set(numbers.values())
-    missing = [content_hash for content_hash in prepared.hashes if content_hash not in numbers]
-    if missing:
-        fresh = _insert_chunks(connection, draft.document_id, prepared, missing)
-        words.add(connection, draft.collection_id, [(no, prepared.words(key)) for key, no in fresh.items()])
-        numbers |= fresh
-    _insert_embeddings(connection, draft, prepared, numbers, before)
+    known = _chunk_numbers(connection, draft.document_id, prepared.hashes)
+    numbers = store_chunks(connection, draft, prepared, known)
     embedded = {numbers[content_hash] for content_hash in prepared.blobs}
     # A chunk that the document did not have is in no earlier batch of the version either.
-    embedded -= _staged_before(connection, draft.id, embedded & before)
+    embedded -= _staged_before(connection, draft.id, embedded & set(known.values()))
+    list_chunks(connection, draft.id, prepared, numbers)
+    return len(embedded)
+
+
+def store_chunks(
+    connection: Connection, target: Any, prepared: Preparation, known: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Store what the document of the draft row or ``Target`` lacks; the chunk number of each prepared content.
+
+    ``known`` are the numbers of those it has, looked up if they are not given.
+    """
+    if known is None:
+        known = _chunk_numbers(connection, target.document_id, prepared.hashes) if target.has_chunks else {}
+    numbers = dict(known)
+    missing = [content_hash for content_hash in prepared.hashes if content_hash not in numbers]
+    if missing:
+        fresh = _insert_chunks(connection, target.document_id, prepared, missing)
+        words.add(connection, target.collection_id, [(no, prepared.words(key)) for key, no in fresh.items()])
+        numbers |= fresh
+    _insert_embeddings(connection, target, prepared, numbers, set(known.values()))
+    return numbers
+
+
+def list_chunks(connection: Connection, version_id: int, prepared: Preparation, numbers: Mapping[str, int]) -> None:
+    """Say which chunks the version has, and where in its text they stand."""
+    if not prepared.staged:
+        return
     connection.execute(
-        insert(version_chunks),
+        _NEW_PLACES,
         [
             {
-                "version_id": draft.id,
+                "version_id": version_id,
                 "position": chunk.position,
                 "chunk_no": numbers[chunk.content_hash],
                 "start": chunk.place.start,
@@ -121,7 +171,6 @@ def stage(connection: Connection, draft: Any, prepared: Preparation) -> int:
             for chunk in prepared.staged
         ],
     )
-    return len(embedded)
 
 
 def count(connection: Connection, draft: Any, *, chunks: int, embedded: int) -> None:
@@ -139,8 +188,8 @@ def _staged_before(connection: Connection, version_id: int, chunk_nos: Iterable[
 def _insert_chunks(
     connection: Connection, document_id: int, prepared: Preparation, hashes: Sequence[str]
 ) -> dict[str, int]:
-    connection.execute(
-        insert(chunks),
+    rows = connection.execute(
+        _NEW_CHUNKS,
         [
             {
                 "document_id": document_id,
@@ -151,7 +200,7 @@ def _insert_chunks(
             for content_hash in hashes
         ],
     )
-    return _chunk_numbers(connection, document_id, hashes)
+    return {row.content_hash: row.no for row in rows}
 
 
 def _insert_embeddings(
@@ -171,7 +220,7 @@ def _insert_embeddings(
         raise Conflict("embedding_vanished", document_id=draft.document_id, count=len(vanished))
     if wanted:
         connection.execute(
-            insert(embeddings),
+            _NEW_EMBEDDINGS,
             [
                 {"chunk_no": numbers[content_hash], "space_id": draft.space_id, "vector": blobs[content_hash]}
                 for content_hash in wanted
@@ -181,24 +230,18 @@ def _insert_embeddings(
 
 def known_hashes(connection: Connection, space_id: int, hashes: Iterable[str]) -> set[str]:
     """Which contents the space has an embedding of."""
-    known: set[str] = set()
-    for batch in batches(hashes):
-        known.update(connection.execute(_KNOWN, {"space": space_id, "hashes": batch}).scalars())
-    return known
+    values = {"space": space_id, "hashes": json.dumps(list(hashes))}
+    return set(connection.execute(_known(connection.dialect.name), values).scalars())
 
 
 def _vectors_of(connection: Connection, space_id: int, hashes: Iterable[str]) -> dict[str, bytes]:
     """The vectors the space knows for contents, whichever document has them."""
-    found: dict[str, bytes] = {}
-    for batch in batches(hashes):
-        rows = connection.execute(_VECTORS, {"space": space_id, "hashes": batch})
-        found |= {row.content_hash: row.vector for row in rows}
-    return found
+    values = {"space": space_id, "hashes": json.dumps(list(hashes))}
+    rows = connection.execute(_vectors(connection.dialect.name), values)
+    return {row.content_hash: row.vector for row in rows}
 
 
 def _chunk_numbers(connection: Connection, document_id: int, hashes: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for batch in batches(hashes):
-        rows = connection.execute(_CHUNK_NUMBERS, {"document": document_id, "hashes": batch})
-        found |= {row.content_hash: row.no for row in rows}
-    return found
+    values = {"document": document_id, "hashes": json.dumps(list(hashes))}
+    rows = connection.execute(_numbers(connection.dialect.name), values)
+    return {row.content_hash: row.no for row in rows}

@@ -15,6 +15,7 @@ from gristmill.db.index import catalogue, removal, spaces, staging, versions, wo
 from gristmill.db.index import documents as document_rows
 from gristmill.db.index.filters import is_open
 from gristmill.db.index.hits import visible_hits
+from gristmill.db.nearest import PgvectorIndex
 from gristmill.db.vectors import VectorIndex
 from gristmill.failpoints import failpoint
 from gristmill.index.model import (
@@ -42,15 +43,18 @@ class SqlIndexStore:
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._vectors = VectorIndex(database)
+        # Vectors are compared where the database can, else from this process's memory.
+        self._vectors = PgvectorIndex(database) if database.dialect == "postgres" else VectorIndex(database)
 
     def ensure_collection(self, name: str, settings: CollectionSettings) -> Collection:
         with self._database.read() as tx:
             found = catalogue.find(tx, name)
         if found is not None:
             return found
-        with self._database.write(durable=True) as tx:
-            return catalogue.find(tx, name) or catalogue.create(tx, name, settings, now=self._clock.now())
+        return self._database.transact(
+            lambda tx: catalogue.find(tx, name) or catalogue.create(tx, name, settings, now=self._clock.now()),
+            durable=True,
+        )
 
     def collection(self, name: str) -> Collection:
         with self._database.read() as tx:
@@ -69,13 +73,19 @@ class SqlIndexStore:
         return count
 
     def register(self, collection: str, documents: Sequence[NewDocument]) -> list[Document]:
-        with self._database.write(durable=True) as tx:
-            found = catalogue.by_name(tx, collection)
-            return document_rows.register(tx, found, documents, now=self._clock.now())
+        return self._database.transact(
+            lambda tx: document_rows.register(tx, catalogue.by_name(tx, collection), documents, now=self._clock.now()),
+            durable=True,
+        )
 
     def document(self, document_id: int) -> Document:
         with self._database.read() as tx:
             return document_rows.by_id(tx, document_id)
+
+    def document_to_index(self, document_id: int) -> tuple[Document, Collection]:
+        with self._database.read() as tx:
+            document = document_rows.by_id(tx, document_id)
+            return document, catalogue.by_name(tx, document.collection)
 
     def documents_by_id(self, document_ids: Sequence[int]) -> Mapping[int, Document]:
         with self._database.read() as tx:
@@ -125,16 +135,9 @@ class SqlIndexStore:
 
     def publish(self, transaction: Connection, version_id: int, *, keep_versions: int) -> Publication:
         failpoint("before_publish")
-        draft = versions.draft(transaction, version_id)
+        draft = versions.draft(transaction, version_id, hold=True)
         versions.check(transaction, draft)
-        published = versions.publish(
-            transaction,
-            draft,
-            chunk_count=draft.chunk_count,
-            embedded=draft.embedded,
-            keep_versions=keep_versions,
-            now=self._clock.now(),
-        )
+        published = versions.publish(transaction, draft, keep_versions=keep_versions, now=self._clock.now())
         failpoint("after_publish")
         return published
 
@@ -157,20 +160,22 @@ class SqlIndexStore:
         keep_versions: int,
     ) -> Publication:
         now = self._clock.now()
-        target = versions.target(transaction, draft)
-        versions.check(transaction, target)
-        begun = replace(target, id=versions.begin(transaction, draft, task_id=task_id, now=now))
-        embedded = staging.stage(transaction, begun, prepared)
-        failpoint("between_stages")
-        failpoint("before_publish")
-        published = versions.publish(
+        target = versions.target(transaction, draft, task_id=task_id)
+        numbers = staging.store_chunks(transaction, target, prepared)
+        published = versions.add_whole(
             transaction,
-            begun,
+            draft,
+            target,
+            task_id=task_id,
             chunk_count=len(prepared.staged),
-            embedded=embedded,
-            keep_versions=keep_versions,
+            embedded=len(prepared.blobs),
+            chunk_nos=numbers.values(),
             now=now,
         )
+        staging.list_chunks(transaction, published.version_id, prepared, numbers)
+        failpoint("between_stages")
+        failpoint("before_publish")
+        versions.show(transaction, target, published, keep_versions=keep_versions, now=now)
         failpoint("after_publish")
         return published
 
@@ -195,6 +200,9 @@ class SqlIndexStore:
             with self._database.write() as tx:
                 removed += versions.drop_draft(tx, version_id)
         return removed
+
+    def maintain(self) -> int:
+        return self._vectors.maintain()
 
     def begin_space(self, collection: str, *, embedder: str, model_id: str, dimension: int) -> Space:
         with self._database.write() as tx:

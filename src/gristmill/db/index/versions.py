@@ -3,6 +3,7 @@
 Every function works inside the caller's transaction.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,37 +13,56 @@ from sqlalchemy.engine import Connection
 from gristmill.db.index import catalogue
 from gristmill.db.index.removal import remove_versions
 from gristmill.db.index.rows import inserted_id, select_versions, version_from
-from gristmill.db.schema import documents, version_chunks, versions
+from gristmill.db.schema import chunks, collections, documents, version_chunks, versions
 from gristmill.errors import Conflict, NotFound
 from gristmill.index.model import DocumentState, Publication, Version, VersionDraft
 
-__all__ = ["Target", "abandoned", "begin", "check", "clear", "draft", "drop_draft", "kept", "publish", "target"]
+__all__ = [
+    "Target",
+    "abandoned",
+    "add_whole",
+    "begin",
+    "check",
+    "clear",
+    "draft",
+    "drop_draft",
+    "kept",
+    "publish",
+    "show",
+    "target",
+]
 
 # Put together once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
 _DOCUMENT: BindParameter[Any] = bindparam("document")
 _VERSION: BindParameter[Any] = bindparam("version")
 _LIVING = select(documents.c.id).where(documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None))
-_TARGET = select(documents.c.collection_id, documents.c.current_version_id).where(
-    documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None)
-)
 _LEFT = select(versions.c.id).where(
     versions.c.document_id == _DOCUMENT, versions.c.task_id == bindparam("task"), versions.c.number.is_(None)
+)
+_TARGET = (
+    select(
+        documents.c.collection_id,
+        documents.c.current_version_id,
+        collections.c.active_space_id,
+        exists().where(chunks.c.document_id == documents.c.id).label("has_chunks"),
+        _LEFT.exists().label("has_left"),
+    )
+    .join(collections, collections.c.id == documents.c.collection_id)
+    .where(documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None), collections.c.deleted_at.is_(None))
+    # The document first: whoever changes both comes to them in this order.
+    .with_for_update(of=[documents, collections])
 )
 _DRAFT = (
     select(versions, documents.c.collection_id, documents.c.current_version_id, documents.c.deleted_at)
     .join(documents, documents.c.id == versions.c.document_id)
     .where(versions.c.id == _VERSION, versions.c.number.is_(None))
 )
+_HELD_DRAFT = _DRAFT.with_for_update(of=documents)
 _NEXT_NUMBER = select(func.coalesce(func.max(versions.c.number), 0) + 1).where(versions.c.document_id == _DOCUMENT)
 _NUMBER = (
     update(versions)
     .where(versions.c.id == _VERSION, versions.c.number.is_(None))
-    .values(
-        {
-            name: bindparam(f"new_{name}")
-            for name in ("number", "published_at", "reused", "deleted", "chunk_count", "embedded")
-        }
-    )
+    .values({name: bindparam(f"new_{name}") for name in ("number", "published_at", "reused", "deleted")})
 )
 _POINT = (
     update(documents)
@@ -58,6 +78,7 @@ _POINT = (
     )
 )
 _NEW = insert(versions)
+_CHUNKS = select(version_chunks.c.chunk_no).where(version_chunks.c.version_id == _VERSION).distinct()
 _CHUNK_COUNT = select(versions.c.chunk_count).where(versions.c.id == _VERSION)
 _PUBLISHED = (
     select(versions.c.id)
@@ -89,40 +110,47 @@ def begin(connection: Connection, new: VersionDraft, *, task_id: str, now: int) 
     """Insert a version without number; the drafts that the same task left are removed."""
     if connection.execute(_LIVING, {"document": new.document_id}).first() is None:
         raise NotFound("document_not_found", document_id=new.document_id)
-    if stale := list(connection.execute(_LEFT, {"document": new.document_id, "task": task_id}).scalars()):
-        remove_versions(connection, new.document_id, stale)
-    return inserted_id(
-        connection,
-        _NEW,
-        {
-            "document_id": new.document_id,
-            "space_id": new.space_id,
-            "replaces": new.replaces,
-            "task_id": task_id,
-            "content_hash": new.content_hash,
-            "settings_hash": new.settings_hash,
-            "media_type": new.media_type,
-            "size": new.size,
-            "mtime_ns": new.mtime_ns,
-            "title": new.title,
-            "metadata": dict(new.metadata),
-            "notices": [dict(notice) for notice in new.notices],
-            "chunk_count": 0,
-            "embedded": 0,
-            "reused": 0,
-            "deleted": 0,
-            "created_at": now,
-        },
-    )
+    _remove_left(connection, new.document_id, task_id)
+    return inserted_id(connection, _NEW, _new_row(new, task_id, now))
 
 
-def draft(connection: Connection, version_id: int) -> Any:
+def _remove_left(connection: Connection, document_id: int, task_id: str) -> None:
+    if stale := list(connection.execute(_LEFT, {"document": document_id, "task": task_id}).scalars()):
+        remove_versions(connection, document_id, stale)
+
+
+def _new_row(new: VersionDraft, task_id: str, now: int) -> dict[str, Any]:
+    """The values of a version that was just begun."""
+    return {
+        "document_id": new.document_id,
+        "space_id": new.space_id,
+        "replaces": new.replaces,
+        "task_id": task_id,
+        "number": None,
+        "content_hash": new.content_hash,
+        "settings_hash": new.settings_hash,
+        "media_type": new.media_type,
+        "size": new.size,
+        "mtime_ns": new.mtime_ns,
+        "title": new.title,
+        "metadata": dict(new.metadata),
+        "notices": [dict(notice) for notice in new.notices],
+        "chunk_count": 0,
+        "embedded": 0,
+        "reused": 0,
+        "deleted": 0,
+        "created_at": now,
+        "published_at": None,
+    }
+
+
+def draft(connection: Connection, version_id: int, *, hold: bool = False) -> Any:
     """The row of a version being built, with what is needed of its document.
 
     :class:`Conflict` (``version_vanished``) if it is not being built any more, and (``document_not_found``) if its
     document was deleted.
     """
-    row = connection.execute(_DRAFT, {"version": version_id}).first()
+    row = connection.execute(_HELD_DRAFT if hold else _DRAFT, {"version": version_id}).first()
     if row is None:
         raise Conflict("version_vanished", version_id=version_id)
     if row.deleted_at is not None:
@@ -132,51 +160,88 @@ def draft(connection: Connection, version_id: int) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A version that is begun and published in one transaction: as much of it as a draft row tells."""
+    """Where a version goes that is begun and published in one transaction."""
 
-    id: int = 0
     document_id: int
     collection_id: int
     space_id: int
     current_version_id: int | None
-    replaces: int | None
     media_type: str
+    has_chunks: bool
+    """Whether the document has chunks in this or another version, seen or not."""
 
 
-def target(connection: Connection, new: VersionDraft) -> Target:
-    """Where the version will go; :class:`Conflict` (``document_not_found``) if its document was deleted."""
-    row = connection.execute(_TARGET, {"document": new.document_id}).first()
+def target(connection: Connection, new: VersionDraft, *, task_id: str) -> Target:
+    """Make sure that the version may be published, with what :func:`check` raises; drafts the task left are removed."""
+    row = connection.execute(_TARGET, {"document": new.document_id, "task": task_id}).first()
     if row is None:
         raise Conflict("document_not_found", document_id=new.document_id)
+    _compare(new, active_space_id=row.active_space_id, current_version_id=row.current_version_id)
+    if row.has_left:
+        _remove_left(connection, new.document_id, task_id)
     return Target(
         document_id=new.document_id,
         collection_id=row.collection_id,
         space_id=new.space_id,
         current_version_id=row.current_version_id,
-        replaces=new.replaces,
         media_type=new.media_type,
+        has_chunks=row.has_chunks,
     )
 
 
 def check(connection: Connection, new: Any) -> None:
-    """Make sure that a draft row or :class:`Target` may be published still; :class:`Conflict` says why not."""
+    """Make sure that a draft row may be published still; :class:`Conflict` says why not."""
     collection = catalogue.by_id(connection, new.collection_id)
     if collection is None:
         raise Conflict("document_not_found", document_id=new.document_id)
-    if collection.space.id != new.space_id:
+    _compare(new, active_space_id=collection.space.id, current_version_id=new.current_version_id)
+
+
+def _compare(new: Any, *, active_space_id: int, current_version_id: int | None) -> None:
+    if active_space_id != new.space_id:
         raise Conflict("space_replaced", document_id=new.document_id)
-    if new.current_version_id != new.replaces:
+    if current_version_id != new.replaces:
         raise Conflict("document_changed", document_id=new.document_id)
 
 
-def publish(
-    connection: Connection, new: Any, *, chunk_count: int, embedded: int, keep_versions: int, now: int
+def add_whole(
+    connection: Connection,
+    new: VersionDraft,
+    target: Target,
+    *,
+    task_id: str,
+    chunk_count: int,
+    embedded: int,
+    chunk_nos: Collection[int],
+    now: int,
 ) -> Publication:
-    """Point the document at a version that :func:`check` found in order, and count what that changed."""
-    number = connection.execute(_NEXT_NUMBER, {"document": new.document_id}).scalar_one()
-    chunks_before = _chunk_count(connection, new.current_version_id)
-    deleted = _count_dropped(connection, new.current_version_id, new.id)
+    """Insert a version with its number and counts, to be filled and shown in the same transaction."""
+    number = 1
+    deleted = 0
+    # A document has numbered versions only while one of them is current.
+    if target.current_version_id is not None:
+        number = connection.execute(_NEXT_NUMBER, {"document": new.document_id}).scalar_one()
+        old = set(connection.execute(_CHUNKS, {"version": target.current_version_id}).scalars())
+        deleted = len(old.difference(chunk_nos))
     reused = chunk_count - embedded
+    counts = {"chunk_count": chunk_count, "embedded": embedded, "reused": reused, "deleted": deleted}
+    row = _new_row(new, task_id, now) | counts | {"number": number, "published_at": now}
+    version_id = inserted_id(connection, _NEW, row)
+    return Publication(
+        version_id=version_id,
+        number=number,
+        chunk_count=chunk_count,
+        embedded=embedded,
+        reused=reused,
+        deleted=deleted,
+    )
+
+
+def publish(connection: Connection, new: Any, *, keep_versions: int, now: int) -> Publication:
+    """Number and show a draft row that :func:`check` found in order."""
+    number = connection.execute(_NEXT_NUMBER, {"document": new.document_id}).scalar_one()
+    deleted = _count_dropped(connection, new.current_version_id, new.id)
+    reused = new.chunk_count - new.embedded
     connection.execute(
         _NUMBER,
         {
@@ -185,31 +250,36 @@ def publish(
             "new_published_at": now,
             "new_reused": reused,
             "new_deleted": deleted,
-            "new_chunk_count": chunk_count,
-            "new_embedded": embedded,
         },
     )
-    generation = catalogue.advance(connection, new.collection_id, chunks=chunk_count - chunks_before)
+    published = Publication(
+        version_id=new.id,
+        number=number,
+        chunk_count=new.chunk_count,
+        embedded=new.embedded,
+        reused=reused,
+        deleted=deleted,
+    )
+    show(connection, new, published, keep_versions=keep_versions, now=now)
+    return published
+
+
+def show(connection: Connection, new: Any, published: Publication, *, keep_versions: int, now: int) -> None:
+    """Point the document of a draft row or :class:`Target` at its numbered version, and count what that changed."""
+    chunks_before = _chunk_count(connection, new.current_version_id)
+    generation = catalogue.advance(connection, new.collection_id, chunks=published.chunk_count - chunks_before)
     connection.execute(
         _POINT,
         {
             "document": new.document_id,
-            "version": new.id,
+            "version": published.version_id,
             "new_media_type": new.media_type,
             "new_generation": generation,
             "now": now,
         },
     )
-    if number > 1:
+    if published.number > 1:
         _retire(connection, new.document_id, keep=max(1, keep_versions))
-    return Publication(
-        version_id=new.id,
-        number=number,
-        chunk_count=chunk_count,
-        embedded=embedded,
-        reused=reused,
-        deleted=deleted,
-    )
 
 
 def _chunk_count(connection: Connection, version_id: int | None) -> int:
@@ -232,7 +302,7 @@ def _retire(connection: Connection, document_id: int, *, keep: int) -> None:
 def clear(connection: Connection, document_id: int, *, now: int) -> int:
     """Remove what is published of the document; how many chunks were visible."""
     statement = select(documents).where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
-    document = connection.execute(statement).first()
+    document = connection.execute(statement.with_for_update()).first()
     if document is None:
         raise NotFound("document_not_found", document_id=document_id)
     count = _chunk_count(connection, document.current_version_id)

@@ -45,7 +45,17 @@ from gristmill.tasks.model import (
     Waiting,
 )
 
-__all__ = ["add_tasks", "cancel_tasks", "end_attempt", "may_make", "move", "record", "retry_tasks"]
+__all__ = [
+    "add_tasks",
+    "advance_parent",
+    "cancel_tasks",
+    "end_attempt",
+    "may_make",
+    "move",
+    "record",
+    "record_each",
+    "retry_tasks",
+]
 
 _FRESH_TRY: Mapping[str, Any] = {"waiting": False, "worker_id": None, "dispatched_at": None, "due": True}
 
@@ -79,7 +89,7 @@ def _advancing(column: str) -> Update:
     return (
         update(tasks)
         .where(tasks.c.id == bindparam("the_id"), tasks.c.waiting)
-        .values({column: tasks.c[column] + 1, "updated_at": bindparam("now")})
+        .values({column: tasks.c[column] + bindparam("more"), "updated_at": bindparam("now")})
     )
 
 
@@ -94,6 +104,11 @@ _IS_READY = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.
 
 def record(tx: Connection, rows: Sequence[Any], name: str, now: int, detail: Mapping[str, Any] | None = None) -> None:
     """Write the event ``name`` for each of ``rows``, as they are after the change."""
+    record_each(tx, [(row, detail or {}) for row in rows], name, now)
+
+
+def record_each(tx: Connection, rows: Sequence[tuple[Any, Mapping[str, Any]]], name: str, now: int) -> None:
+    """What :func:`record` does, where each row has a detail of its own."""
     if not rows:
         return
     tx.execute(
@@ -106,9 +121,9 @@ def record(tx: Connection, rows: Sequence[Any], name: str, now: int, detail: Map
                 "attempt": row.attempt,
                 "lease": row.lease,
                 "worker_id": row.worker_id,
-                "detail": dict(detail or {}),
+                "detail": dict(detail),
             }
-            for row in rows
+            for row, detail in rows
         ],
     )
 
@@ -209,7 +224,8 @@ def end_attempt(tx: Connection, task: Task, outcome: Outcome, now: int, items_ex
     if transition.target.is_final:
         if transition.target is TaskState.CANCELLED:
             cancel_tasks(tx, TaskFilter(parent_id=task.id), now)
-        _advance_parent(tx, task, transition.target, now)
+        if task.parent_id is not None:
+            advance_parent(tx, task.parent_id, transition.target, now)
     elif transition.name == "waiting":
         rows = _resume_if_ready(tx, task.id, now) or rows
     return task_from(rows[0])
@@ -263,12 +279,11 @@ def _spawn(tx: Connection, spawn: Sequence[NewTask], now: int) -> None:
         retry_tasks(tx, TaskFilter(ids=ended), now)
 
 
-def _advance_parent(tx: Connection, task: Task, state: TaskState, now: int) -> None:
-    if task.parent_id is None:
-        return
+def advance_parent(tx: Connection, parent_id: str, state: TaskState, now: int, *, children: int = 1) -> None:
+    """Count ``children`` that ended in ``state`` for their parent, and let it run again if they were the last."""
     column = "done" if state is TaskState.COMPLETED else "failed"
-    tx.execute(_advancing(column), {"the_id": task.parent_id, "now": now})
-    _resume_if_ready(tx, task.parent_id, now)
+    tx.execute(_advancing(column), {"the_id": parent_id, "more": children, "now": now})
+    _resume_if_ready(tx, parent_id, now)
 
 
 def _resume_if_ready(tx: Connection, parent_id: str, now: int) -> list[Any]:
@@ -304,7 +319,8 @@ def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
         )
         record(tx, asked, "cancel_requested", now)
         for row in cancelled:
-            _advance_parent(tx, task_from(row), TaskState.CANCELLED, now)
+            if row.parent_id is not None:
+                advance_parent(tx, row.parent_id, TaskState.CANCELLED, now)
         changed += len(cancelled) + len(asked)
     return changed
 

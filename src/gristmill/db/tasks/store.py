@@ -23,6 +23,7 @@ from gristmill.db.tasks.moves import cancel_tasks, end_attempt, record, retry_ta
 from gristmill.db.tasks.rows import event_from, matches, progress_values, task_from, worker_from
 from gristmill.errors import NotFound
 from gristmill.tasks.model import (
+    Completed,
     Event,
     Json,
     Lost,
@@ -146,26 +147,37 @@ class SqlTaskStore:
 
     def finish_all(self, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
         ended: list[Task | None] = []
-        plain = [(task_id, lease, outcome) for task_id, lease, outcome in endings if is_plain(outcome)]
+        plain: list[tuple[str, int, Completed]] = []
         with self._database.write() as tx:
-            if 1 < len(plain) == len(endings) and (together := complete_all(tx, plain, self._clock.now())) is not None:
-                return together
             for task_id, lease, outcome in endings:
-                row = tx.execute(_HELD, {"task_id": task_id, "held_lease": lease}).first()
-                ended.append(None if row is None else self._end(tx, task_from(row), outcome))
+                if is_plain(outcome):
+                    plain.append((task_id, lease, outcome))
+                    continue
+                # What comes before this one has to have happened when it does.
+                ended += self._complete(tx, plain)
+                plain.clear()
+                ended.append(self._end_held(tx, task_id, lease, outcome))
+            ended += self._complete(tx, plain)
         return ended
+
+    def _complete(self, tx: Connection, endings: Sequence[tuple[str, int, Completed]]) -> Sequence[Task | None]:
+        if len(endings) > 1:
+            return complete_all(tx, endings, self._clock.now())
+        return [self._end_held(tx, *ending) for ending in endings]
+
+    def _end_held(self, tx: Connection, task_id: str, lease: int, outcome: Outcome) -> Task | None:
+        row = tx.execute(_HELD, {"task_id": task_id, "held_lease": lease}).first()
+        return None if row is None else self._end(tx, task_from(row), outcome)
 
     def _end(self, tx: Connection, task: Task, outcome: Outcome) -> Task:
         now = self._clock.now()
         return end_attempt(tx, task, outcome, now, now + self._result_expires)
 
     def request_cancel(self, where: TaskFilter) -> int:
-        with self._database.write(durable=True) as tx:
-            return cancel_tasks(tx, where, self._clock.now())
+        return self._database.transact(lambda tx: cancel_tasks(tx, where, self._clock.now()), durable=True)
 
     def retry(self, where: TaskFilter) -> list[str]:
-        with self._database.write(durable=True) as tx:
-            return retry_tasks(tx, where, self._clock.now())
+        return self._database.transact(lambda tx: retry_tasks(tx, where, self._clock.now()), durable=True)
 
     def set_priority(self, where: TaskFilter, priority: int) -> int:
         now = self._clock.now()

@@ -1,13 +1,14 @@
-"""Files of this machine, copied so that what is hashed is what is parsed.
+"""Files of this machine, copied to memory or disk so that what is hashed is what is parsed.
 
 The path was checked when it was registered, and is checked again here on the open descriptor, because links and
 folders may have changed in between.
 """
 
+import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gristmill.errors import Forbidden, GristmillError, InvalidInput, LimitExceeded, StepFailed, Unavailable
@@ -18,11 +19,13 @@ from gristmill.steps.paths import check_path, is_inside
 __all__ = ["fetch_file"]
 
 _STEP = 1 << 20
+_SMALL = _STEP
+"""Bytes of a file that are kept in memory: a folder and a copy take longer than reading it."""
 _DARWIN_PATH_BYTES = 1024
 
 
-def fetch_file(path: str, *, root: str, into: Path, max_bytes: int) -> Fetched:
-    """A private copy of ``path``, which must be a regular file inside ``root``.
+def fetch_file(path: str, *, root: str, into: Callable[[], Path], max_bytes: int) -> Fetched:
+    """A private copy of ``path``, which must be a regular file inside ``root``; ``into`` makes a folder if need be.
 
     Raises ``Forbidden`` outside ``root``, ``StepFailed`` when there is no such readable file any more,
     ``LimitExceeded`` beyond ``max_bytes`` and ``Unavailable`` when the file changes while it is read.
@@ -41,12 +44,16 @@ def fetch_file(path: str, *, root: str, into: Path, max_bytes: int) -> Fetched:
             raise Forbidden("path_outside_roots", name=name)
         if before.st_size > max_bytes:
             raise LimitExceeded("source_too_large", name=name, max_bytes=max_bytes)
-        fetched = land(_pieces(descriptor, name), into=into, name=name, max_bytes=max_bytes)
+        if before.st_size <= _SMALL:
+            fetched = _kept(_pieces(descriptor, name), name, before.st_size)
+        else:
+            fetched = land(_pieces(descriptor, name), into=into(), name=name, max_bytes=max_bytes)
         after = os.fstat(descriptor)
     finally:
         os.close(descriptor)
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or fetched.size != after.st_size:
-        fetched.path.unlink(missing_ok=True)
+        if fetched.path is not None:
+            fetched.path.unlink(missing_ok=True)
         raise Unavailable("file_changing", name=name)
     return fetched
 
@@ -69,6 +76,15 @@ def _path_of(descriptor: int) -> str:
         found: bytes = fcntl.fcntl(descriptor, fcntl.F_GETPATH, b"\0" * _DARWIN_PATH_BYTES)
         return os.fsdecode(found.rstrip(b"\0"))
     return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
+def _kept(pieces: Iterator[bytes], name: str, size: int) -> Fetched:
+    data = b""
+    for piece in pieces:
+        data += piece
+        if len(data) > size:
+            raise Unavailable("file_changing", name=name)
+    return Fetched(data=data, name=name, size=len(data), content_hash=hashlib.sha256(data).hexdigest())
 
 
 def _pieces(descriptor: int, name: str) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ def parse(fetched: Fetched, *, limits: ParseLimits) -> Parsed:
 
 def _material(fetched: Fetched) -> Material:
     try:
-        data = fetched.path.read_bytes()
+        data = fetched.data if fetched.path is None else fetched.path.read_bytes()
     except OSError as error:
         raise StepFailed("fetched_file_gone", name=fetched.name) from error
     return Material(data=data, name=fetched.name, declared_type=fetched.declared_type)
