@@ -18,7 +18,7 @@ from gristmill.db.stopwords import is_stop_term
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["index_tokens", "query_tokens", "select_terms", "token_spans"]
+__all__ = ["MOST_TERMS", "index_tokens", "query_tokens", "select_terms", "token_spans"]
 
 _WIDE = (
     r"\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
@@ -29,6 +29,8 @@ _RAW = re.compile(rf"[A-Za-z]\+\+|[A-Za-z]#(?!\w)|[vV]?\d+(?:\.\d+)+|[{_WIDE}]+|
 _IS_WIDE = re.compile(rf"[{_WIDE}]")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+")
 _NOT_A_TERM = re.compile(r"[\W_]+")
+MOST_TERMS = 12
+"""Terms of a query that are looked for, the rarest ones: each common word costs milliseconds and decides little."""
 _LONGEST = 64
 """Longer words are encoded data; the first characters are enough to find them again."""
 _REMEMBERED = 200_000
@@ -77,7 +79,7 @@ def query_tokens(text: str) -> list[str]:
     return [term for term in terms if not is_stop_term(term)] or terms
 
 
-def select_terms(tokens: Sequence[str], frequency: Mapping[str, int], limit: int = 6) -> list[str]:
+def select_terms(tokens: Sequence[str], frequency: Mapping[str, int], limit: int = MOST_TERMS) -> list[str]:
     """The ``limit`` rarest of ``tokens``, in their order; terms found nowhere are dropped, they cannot match."""
     known = [token for token in dict.fromkeys(tokens) if frequency.get(token, 0) > 0]
     rarest = set(sorted(known, key=lambda token: frequency[token])[:limit])

@@ -19,8 +19,6 @@ from gristmill.index.model import Collection, DocumentFilter, Scored
 
 __all__ = ["add", "remove", "search"]
 
-_MOST_TERMS = 12
-"""Terms of a query that are looked for, the rarest ones: each common word costs milliseconds and decides little."""
 _RANKED = 20_000
 """Chunks that a search ranks at most, the newest; it takes about as many microseconds."""
 _MOST_PLACES = 255
@@ -69,7 +67,7 @@ def search(
     """Visible chunks by BM25, best first; of very many that match, only the newest are ranked."""
     size = connection.execute(_SIZE, {"collection_id": collection.id}).one()
     frequency = _frequencies(connection, query_tokens(query), size.chunks)
-    terms = select_terms(list(frequency), frequency, _MOST_TERMS)
+    terms = select_terms(list(frequency), frequency)
     if not terms or limit < 1:
         return []
     weights = [math.log(1 + (size.chunks - frequency[term] + 0.5) / (frequency[term] + 0.5)) for term in terms]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.db.database import Database
-from gristmill.db.index import SqlIndexStore, words
+from gristmill.db.index import SqlIndexStore, fts5
 from gristmill.index.model import DocumentFilter, Scored
 from tests.contracts.shelf import FixedClock, Shelf
 
@@ -45,7 +45,7 @@ def found(shelf: Shelf, query: str, *, limit: int, where: DocumentFilter | None 
 
 @pytest.fixture
 def _ranks_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "_RANKED", 40)
+    monkeypatch.setattr(fts5, "_RANKED", 40)
 
 
 @pytest.mark.parametrize("query", ["heron", "heron river", "garden heron stone river"])
@@ -72,7 +72,7 @@ def test_common_words_find_as_many_as_are_wanted(shelf: Shelf, query: str) -> No
 def test_words_too_common_to_be_counted_find_the_newest_that_have_all(
     shelf: Shelf, query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "_COUNTED", 100)
+    monkeypatch.setattr(fts5, "_COUNTED", 100)
 
     answer = [number for number, _ in found(shelf, query, limit=40)]
 
