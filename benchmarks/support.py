@@ -59,6 +59,7 @@ class Options:
     """Shows that everything runs; its figures mean little."""
     files: int = 200
     chunks: tuple[int, ...] = (10_000, 100_000)
+    library_mb: int = 100
     embedders: tuple[str, ...] = ("multilingual", "fast", "quality")
 
     def pick(self, full: int, quick: int) -> int:

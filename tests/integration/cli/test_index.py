@@ -251,7 +251,7 @@ def test_migrate_makes_the_database_and_then_has_nothing_to_do(terminal: Termina
     second = terminal.json("migrate")
 
     assert first["applied"]
-    assert second == {"applied": []}
+    assert second == {"applied": [], "copied": None}
 
 
 def test_conf_masks_secrets(terminal: Terminal) -> None:
