@@ -34,6 +34,7 @@ from gristmill.tasks.model import Completed, Outcome, Released, Task, Waiting
 from gristmill.tasks.runner import Runner
 from gristmill.worker.build import build_handlers
 from gristmill.worker.channel import Channel
+from gristmill.worker.portions import portions
 
 __all__ = ["Slot", "main"]
 
@@ -135,11 +136,11 @@ class Slot:
     def _write(self) -> None:
         with self._writing:
             attempts, self._attempts = self._attempts, []
-            if attempts:
+            for portion in portions(attempts):
                 failpoint("before_finish")
-                self._runner.finish(attempts)
+                self._runner.finish(portion)
                 failpoint("after_finish")
-                if any(isinstance(outcome, Completed | Waiting) and outcome.spawn for _, outcome in attempts):
+                if any(isinstance(outcome, Completed | Waiting) and outcome.spawn for _, outcome in portion):
                     # Children are work that the other slots have not heard of.
                     self._app.bell.ring()
 
