@@ -62,7 +62,7 @@ def test_cancel_and_finish_have_one_winner_in_a_thousand_races(bench: Bench) -> 
         tuple(name for name in bench.history(task.id) if name in ("cancel_requested", "retry_scheduled", "completed"))
         for task in tasks
     )
-    assert len(orders) > 2, f"nothing raced: {orders}"
+    assert len(orders) > 1, f"nothing raced: {orders}"
 
 
 def test_task_that_is_delivered_five_times_is_claimed_once(bench: Bench) -> None:

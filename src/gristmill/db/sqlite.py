@@ -83,9 +83,11 @@ class Sqlite:
         def _prepare(connection: Any, _record: Any) -> None:
             # The driver's own transaction handling begins too late for BEGIN IMMEDIATE; we begin ourselves.
             connection.isolation_level = None
+            # A vector of 512 numbers fills half of a page of 4096 bytes and wastes the rest; it takes effect at creation.
+            connection.execute("PRAGMA page_size = 8192")
+            self._use_wal(connection)
             connection.executescript(
-                # A vector of 512 numbers fills half of a page of 4096 bytes and wastes the rest; it takes effect at creation.
-                "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+                "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
                 "PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864; PRAGMA synchronous = NORMAL;"
             )
 
@@ -104,6 +106,19 @@ class Sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         return engine
+
+    def _use_wal(self, connection: Any) -> None:
+        """Where several processes make the file at the same moment, SQLite refuses all but one without waiting."""
+        until = time.monotonic() + self._busy_timeout_seconds
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except connection.OperationalError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+            else:
+                return
 
     def _begin_soon(self, driver: Any) -> bool:
         """Whether the lock was free or became so shortly.

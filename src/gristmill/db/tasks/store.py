@@ -94,7 +94,7 @@ class SqlTaskStore:
         # Of a stretch of time, SQLite would rather walk through all tasks in the order of their states.
         by_time = where.created_after is not None or where.created_before is not None
         group = tasks.c.state.concat("") if by_time else tasks.c.state
-        statement = select(tasks.c.state, func.count()).where(matches(where)).group_by(group)
+        statement = select(group, func.count()).where(matches(where)).group_by(group)
         with self._database.read() as tx:
             return {TaskState(state): count for state, count in tx.execute(statement)}
 
