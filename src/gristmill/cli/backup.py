@@ -60,13 +60,13 @@ def backup(invocation: Invocation, file: Path, *, force: bool) -> None:
 
 
 def _copy_database(app: "Gristmill", copy: Path) -> None:
-    from gristmill.db.sqlite import sqlite_module
-
-    sqlite = sqlite_module()
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     if app.database.dialect != "sqlite":
         _copy_to_sqlite(app, copy)
         return
+    from gristmill.db.sqlite import sqlite_module
+
+    sqlite = sqlite_module()
     with closing(sqlite.connect(app.database.path)) as source, closing(sqlite.connect(copy)) as target:
         source.backup(target)
         # A copy that carries its write-ahead log in the header would want a second file beside it.
