@@ -58,6 +58,7 @@ def test_fetch_url_saves_the_document(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("coding", "packed"),
     [("gzip", gzip.compress(BODY)), ("deflate", zlib.compress(BODY)), ("identity", BODY)],
+    ids=["gzip", "deflate", "identity"],
 )
 def test_fetch_url_unpacks(tmp_path: Path, coding: str, packed: bytes) -> None:
     with serve({"/a.txt": page(packed, Content_Encoding=coding)}) as site:
