@@ -18,7 +18,7 @@ from gristmill.app import Gristmill
 
 __all__ = ["run"]
 
-_MB = 1 << 20
+_MB = 1_000_000
 _LONGEST_SECONDS = 300.0
 _LOOK_SECONDS = 0.02
 _CHINESE = "霜冻之前，磨坊磨了四十二袋黑麦，仓库里堆满了面粉。"

@@ -4,15 +4,21 @@ import select
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from pydantic import SecretStr
 
 from gristmill.engines.bell import Bell, Listener
+from gristmill.engines.broker import BrokerEngine
 from gristmill.engines.local import LocalEngine
-from gristmill.tasks.model import Task
-from gristmill.tasks.ports import Engine
+from gristmill.engines.redis import connect
+from gristmill.engines.rq import RqBroker, rq_queue
+from gristmill.errors import Unavailable
+from gristmill.settings.model import RedisSettings
+from gristmill.tasks.ports import Engine, Ready
 from tests.support.rig import Ears
+from tests.support.valkey import fresh_broker
 
-__all__ = ["ENGINES", "BellEars", "PushEars", "PushEngine"]
+__all__ = ["ENGINES", "BellEars", "Line", "LineEars", "RqEars"]
 
 
 class BellEars:
@@ -31,45 +37,58 @@ class BellEars:
         self._listener.close()
 
 
-class PushEngine:
-    """The least engine that pushes: a line of ids, each for whoever takes it first.
+class Line:
+    """The least broker: a line of ids, each for whoever takes it first."""
 
-    Stands for every engine with a broker, so that what the contract says of those is tried without one as well.
-    """
+    name = "line"
 
     def __init__(self) -> None:
-        self.line: deque[str] = deque()
+        self.ids: deque[str] = deque()
+        self.fault: Unavailable | None = None
 
-    @property
-    def name(self) -> str:
-        return "push"
+    def publish(self, tasks: Sequence[Ready]) -> None:
+        self.ping()
+        self.ids.extend(task.id for task in tasks)
 
-    @property
-    def pulls(self) -> bool:
-        return False
-
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        self.line.extend(task.id for task in tasks)
-
-    def revoke(self, task_ids: Sequence[str]) -> None:
-        del task_ids
-
-    def health(self) -> Mapping[str, Any]:
-        return {"ok": True, "reason": None}
-
-
-class PushEars:
-    """The ears of a worker that is handed one id after the other."""
-
-    def __init__(self, engine: PushEngine) -> None:
-        self._engine = engine
-
-    def arrived(self) -> Sequence[str] | None:
-        line = self._engine.line
-        return [line.popleft()] if line else []
+    def ping(self) -> None:
+        if self.fault is not None:
+            raise self.fault
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class LineEars:
+    """The ears of a worker that is handed one id after the other."""
+
+    def __init__(self, line: Line, engine: BrokerEngine) -> None:
+        self._line = line
+        self._engine = engine
+
+    def arrived(self) -> Sequence[str] | None:
+        self._engine.flush()
+        return [self._line.ids.popleft()] if self._line.ids else []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class RqEars:
+    """The ears of a worker of RQ, which takes one job after the other."""
+
+    def __init__(self, engine: BrokerEngine, settings: RedisSettings) -> None:
+        self._engine = engine
+        self._connection = connect(settings)
+        self._queue = rq_queue("default", self._connection)
+
+    def arrived(self) -> Sequence[str] | None:
+        self._engine.flush()
+        task_id = self._queue.pop_job_id()
+        return [] if task_id is None else [task_id]
+
+    def close(self) -> None:
+        self._engine.close()
+        self._connection.close()
 
 
 def _local(folder: Path) -> tuple[Engine, Callable[[str], Ears]]:
@@ -77,10 +96,21 @@ def _local(folder: Path) -> tuple[Engine, Callable[[str], Ears]]:
     return LocalEngine(bell), lambda name: BellEars(bell.listen(name))
 
 
-def _push(_: Path) -> tuple[Engine, Callable[[str], Ears]]:
-    engine = PushEngine()
-    return engine, lambda _: PushEars(engine)
+def _broker(folder: Path) -> tuple[Engine, Callable[[str], Ears]]:
+    line = Line()
+    engine = BrokerEngine(line, Bell(folder / "run"))
+    return engine, lambda _: LineEars(line, engine)
 
 
-ENGINES: Mapping[str, Callable[[Path], tuple[Engine, Callable[[str], Ears]]]] = {"local": _local, "push": _push}
+def _rq(folder: Path) -> tuple[Engine, Callable[[str], Ears]]:
+    settings = RedisSettings(url=SecretStr(fresh_broker()))
+    engine = BrokerEngine(RqBroker(settings), Bell(folder / "run"))
+    return engine, lambda _: RqEars(engine, settings)
+
+
+ENGINES: Mapping[str, Callable[[Path], tuple[Engine, Callable[[str], Ears]]]] = {
+    "local": _local,
+    "broker": _broker,
+    "rq": _rq,
+}
 """Opens an engine with what it keeps on disk in a folder, and the way to listen to it."""

@@ -46,7 +46,7 @@ def vector_of(text: str, *, dimension: int = DIMENSION) -> Any:
     return vector / np.linalg.norm(vector)
 
 
-def chunks_of(texts: Sequence[str], *, first: int = 0, vectors: bool = True) -> list[StagedChunk]:
+def chunks_of(texts: Sequence[str], *, first: int = 0, vectors: bool = True, name: str = "") -> list[StagedChunk]:
     """A chunk for each text, one after the other."""
     return [
         StagedChunk(
@@ -55,6 +55,7 @@ def chunks_of(texts: Sequence[str], *, first: int = 0, vectors: bool = True) -> 
             content_hash=content_hash(text),
             place=ChunkPlace(start=position * 100, end=position * 100 + len(text)),
             vector=vector_of(text) if vectors else None,
+            document_name=name,
         )
         for position, text in enumerate(texts, first)
     ]
@@ -103,9 +104,11 @@ class Shelf:
         with self.database.write() as transaction:
             return self.store.publish_whole(transaction, draft, prepared, task_id="task", keep_versions=1)
 
-    def stage(self, version_id: int, texts: Sequence[str], *, first: int = 0, vectors: bool = True) -> None:
+    def stage(
+        self, version_id: int, texts: Sequence[str], *, first: int = 0, vectors: bool = True, name: str = ""
+    ) -> None:
         """Chunks with the given texts; with ``vectors`` false, all rely on what the index knows."""
-        self.store.stage(version_id, chunks_of(texts, first=first, vectors=vectors))
+        self.store.stage(version_id, chunks_of(texts, first=first, vectors=vectors, name=name))
 
     def publish(self, version_id: int, *, keep_versions: int = 1) -> Publication:
         """In a transaction of its own."""
@@ -117,7 +120,8 @@ class Shelf:
         version_id = self.begin(document, task_id=f"index {document.id}")
         known = self.store.known_hashes(document.id, self.collection.space.id, map(content_hash, texts))
         for position, text in enumerate(texts):
-            self.stage(version_id, [text], first=position, vectors=content_hash(text) not in known)
+            new = content_hash(text) not in known
+            self.stage(version_id, [text], first=position, vectors=new, name=document.name)
         return self.publish(version_id, keep_versions=keep_versions)
 
     def texts(self, found: Sequence[Scored]) -> list[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from gristmill.db.database import Database
-from gristmill.errors import GristmillError
 from gristmill.tasks.model import Completed, Failed, Task, TaskFilter, TaskState
 from gristmill.tasks.ports import TaskStore
 from tests.contracts.engines import ENGINES
@@ -42,9 +41,15 @@ def completed(rig: Rig) -> int:
     return rig.store.counts(TaskFilter()).get(TaskState.COMPLETED, 0)
 
 
-def test_engine_has_a_name_and_says_whether_workers_pull(rig: Rig) -> None:
+def test_engine_has_a_name_and_chooses_one_of_its_homes(rig: Rig) -> None:
     assert rig.engine.name.isidentifier()
-    assert isinstance(rig.engine.pulls, bool)
+    assert {rig.engine.choose(str(number)) for number in range(100)} <= set(rig.engine.homes)
+
+
+def test_engine_chooses_the_same_for_the_same_task(rig: Rig) -> None:
+    ids = [str(number) for number in range(100)]
+
+    assert [rig.engine.choose(task_id) for task_id in ids] == [rig.engine.choose(task_id) for task_id in ids]
 
 
 def test_health_says_whether_the_engine_works_and_why_not(rig: Rig) -> None:
@@ -70,14 +75,14 @@ def test_task_that_is_dispatched_reaches_a_worker_that_listens(rig: Rig) -> None
 
 
 def test_dispatch_delivers_what_it_was_given_and_nothing_else(rig: Rig) -> None:
-    given, _ = rig.store.add([new_task(), new_task()])
+    given, _ = rig.store.add([new_task(engine=rig.home), new_task(engine=rig.home)])
     with rig.worker() as worker:
         rig.engine.dispatch([given])
 
         arrived = worker.ears.arrived()
 
-        # One that pulls is told to look, and not at what.
-        assert arrived is None if rig.engine.pulls else arrived == [given.id]
+        # Some tell to look, and not at what.
+        assert arrived in (None, [given.id])
         assert worker.ears.arrived() == []
 
 
@@ -93,7 +98,7 @@ def test_every_task_is_run_by_one_of_many_workers(rig: Rig) -> None:
 
 
 def test_task_that_is_delivered_five_times_runs_once(rig: Rig) -> None:
-    tasks = rig.store.add([new_task() for _ in range(3)])
+    tasks = rig.store.add([new_task(engine=rig.home) for _ in range(3)])
     with rig.worker("a") as first, rig.worker("b") as second:
         for _ in range(5):
             rig.engine.dispatch(tasks)
@@ -128,7 +133,7 @@ def test_delivery_of_what_no_longer_waits_runs_nothing(rig: Rig) -> None:
             if outcome is None:
                 rig.tasks.cancel_one(task.id)
                 continue
-            (held,) = rig.store.claim("a", queues=("default",), kinds=("ping",), ids=[task.id])
+            (held,) = worker.claim([task.id])
             rig.store.finish(task.id, held.lease, outcome)
         before = rig.store.get_many([task.id for task in ended])
         rig.engine.dispatch(ended)
@@ -140,7 +145,7 @@ def test_delivery_of_what_no_longer_waits_runs_nothing(rig: Rig) -> None:
 
 def test_delivery_of_an_id_that_nobody_knows_holds_nobody_up(rig: Rig) -> None:
     with rig.worker() as worker:
-        task, other = rig.store.add([new_task(), new_task()])
+        task, other = rig.store.add([new_task(engine=rig.home), new_task(engine=rig.home)])
         rig.engine.dispatch([task, replace(task, id="nobody"), other])
 
         assert work_until_quiet(worker) == 2
@@ -161,7 +166,7 @@ def test_task_that_is_submitted_while_nobody_listens_runs_when_somebody_comes(ri
 
 def test_task_that_nobody_was_told_of_is_found_by_the_sweep(rig: Rig) -> None:
     # As after a crash between the commit and the dispatch.
-    tasks = rig.store.add([new_task() for _ in range(3)])
+    tasks = rig.store.add([new_task(engine=rig.home) for _ in range(3)])
     with rig.worker() as worker:
         rig.sweeper.sweep()
         worker.work(unasked=True)
@@ -171,13 +176,10 @@ def test_task_that_nobody_was_told_of_is_found_by_the_sweep(rig: Rig) -> None:
     assert rig.broken(tasks) == []
 
 
-def test_dispatch_fails_with_an_error_of_ours_or_not_at_all(rig: Rig) -> None:
-    task = rig.store.add([new_task()])
+def test_dispatch_never_raises(rig: Rig) -> None:
     for _ in range(3):
-        try:
-            rig.engine.dispatch(task)
-        except GristmillError as error:
-            assert error.transient  # noqa: PT017 - not to raise at all is right as well
+        rig.engine.dispatch(rig.store.add([new_task(engine=rig.home)]))
+    rig.engine.dispatch([])
 
 
 def test_task_is_held_under_a_lease_while_it_runs(rig: Rig) -> None:

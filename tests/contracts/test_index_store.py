@@ -637,6 +637,7 @@ class TestSpaces:
         space = self.begin(shelf)
         assert shelf.store.count_to_embed(space.id) == 5
         first = shelf.store.chunks_to_embed(space.id, limit=1)[0]
+        assert (first.document_name, first.text) == ("a", "one")
         shelf.store.add_embeddings(space.id, [(first.chunk_no, vector_of(first.text, dimension=8))])
 
         assert not self.activate(shelf, space.id)
@@ -707,6 +708,13 @@ class TestText:
 
         assert shelf.by_words("数据库") == ["我们研究分布式数据库的事务"]
         assert shelf.by_words("天气 database") == ["今天天气很好"]
+
+    def test_text_is_found_by_the_name_of_its_document(self, shelf: Shelf) -> None:
+        shelf.index(shelf.document("/weather/rainfall_2023.csv"), ["Monday, 4 mm", "Tuesday, 11 mm"])
+        shelf.index(shelf.document("/weather/雨量记录.txt"), ["Wednesday, dry"])
+
+        assert shelf.by_words("rainfall monday") == ["Monday, 4 mm", "Tuesday, 11 mm"]
+        assert shelf.by_words("雨量") == ["Wednesday, dry"]
 
     def test_rare_and_repeated_words_rank_first(self, shelf: Shelf) -> None:
         shelf.index(

@@ -175,8 +175,9 @@ def test_filter_means_what_each_field_says(bench: Bench, task_clock: TestClock, 
     bench.ended(
         Failed(error=TaskError(code="pdf_damaged", facts={"name": "broken.pdf"})), id="c", payload={"f": "myxfile"}
     )
-    bench.add(id="d", queue="documents", parent_id="a", payload={"file": "中文文件.pdf", "path": "C:\\dir"})
-    bench.store.mark_dispatched(["d"], "rq")
+    bench.add(
+        id="d", queue="documents", parent_id="a", payload={"file": "中文文件.pdf", "path": "C:\\dir"}, engine="rq"
+    )
     where, expected = FILTERS[name]
 
     found = bench.store.find(where, limit=10)

@@ -24,7 +24,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "retry": lambda bench, task: bench.retry(task.id),
     "set_priority": lambda bench, task: bench.store.set_priority(TaskFilter(ids=[task.id]), 9),
     "promote_due": lambda bench, _: bench.store.promote_due(),
-    "mark_dispatched": lambda bench, task: bench.store.mark_dispatched([task.id], "other"),
+    "reassign": lambda bench, task: bench.store.reassign(
+        "local", lambda task_id: "other" if task_id == task.id else "local", limit=10
+    ),
     "remove_worker": lambda bench, _: bench.store.remove_worker(WORKER, Lost(reason="heartbeat stopped")),
     "purge_items": lambda bench, _: bench.store.purge_items(),
     "purge": lambda bench, task: bench.store.purge(finished_before=task.created_at, limit=10),
@@ -48,8 +50,8 @@ EFFECTS: Mapping[tuple[str, str], tuple[TaskState, str | None]] = {
         ("set_priority", state): (PENDING if state in ("pending", "scheduled") else PROCESSING, "priority_changed")
         for state in ("pending", "scheduled", "processing", "cancel_asked", "waiting")
     },
-    ("mark_dispatched", "pending"): (PENDING, None),
-    ("mark_dispatched", "scheduled"): (PENDING, None),
+    ("reassign", "pending"): (PENDING, "engine_changed"),
+    ("reassign", "scheduled"): (PENDING, "engine_changed"),
     ("remove_worker", "processing"): (PENDING, "worker_lost"),
     ("remove_worker", "cancel_asked"): (CANCELLED, "cancelled"),
     ("finish_completed", "processing"): (COMPLETED, "completed"),

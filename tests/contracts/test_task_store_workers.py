@@ -1,8 +1,8 @@
 """Workers: known, alive, gone; and what engines were told."""
 
-from gristmill.tasks.model import Completed, Failed, Lost, Released, Retried, TaskFilter, TaskState
+from gristmill.tasks.model import Completed, Lost, Released, TaskFilter, TaskState
 from tests.support.clock import TestClock
-from tests.support.tasks import ERROR, WORKER, Bench, new_task, new_worker
+from tests.support.tasks import WORKER, Bench, new_task, new_worker
 
 
 def test_registered_workers_are_listed_with_what_they_said(bench: Bench, task_clock: TestClock) -> None:
@@ -90,40 +90,46 @@ def test_removed_worker_writes_nothing_more(bench: Bench) -> None:
     assert bench.get(task) == returned
 
 
-def test_undispatched_are_due_pending_tasks_most_urgent_first(bench: Bench, task_clock: TestClock) -> None:
-    low, high = bench.add(priority=1), bench.add(priority=8)
-    bench.add(scheduled_at=task_clock.now() + 1)
-    bench.started(priority=9)
-    told = bench.add()
-    bench.store.mark_dispatched([told.id], "rq")
+def test_reassigned_task_is_claimed_by_workers_of_its_new_engine_alone(bench: Bench) -> None:
+    task, other = bench.add(engine="rq"), bench.add(engine="celery")
 
-    assert [task.id for task in bench.store.undispatched(limit=10)] == [high.id, low.id]
-    assert [task.id for task in bench.store.undispatched(limit=1)] == [high.id]
-    assert bench.get(told).engine == "rq"
+    moved = bench.store.reassign("rq", lambda _: "local", limit=10)
 
-
-def test_tasks_are_undispatched_again_whenever_they_become_due_again(bench: Bench, task_clock: TestClock) -> None:
-    retried, released, ended = bench.add(), bench.add(), bench.add()
-    bench.store.mark_dispatched([retried.id, released.id, ended.id], "rq")
-    bench.end(bench.take(retried.id), Retried(error=ERROR, delay_seconds=1))
-    bench.end(bench.take(released.id), Released(reason="worker shut down"))
-    bench.end(bench.take(ended.id), Failed(error=ERROR))
-    at_once = [task.id for task in bench.store.undispatched(limit=10)]
-    task_clock.pass_time(1)
-    bench.store.promote_due()
-    bench.retry(ended.id)
-
-    assert at_once == [released.id]
-    assert [task.id for task in bench.store.undispatched(limit=10)] == [retried.id, released.id, ended.id]
+    assert [(moved_one.id, moved_one.engine) for moved_one in moved] == [(task.id, "local")]
+    assert bench.store.events(task.id)[-1].name == "engine_changed"
+    assert dict(bench.store.events(task.id)[-1].detail) == {"from": "rq", "to": "local"}
+    assert bench.claim(engines=["rq"], limit=10) == []
+    assert [claimed.id for claimed in bench.claim(engines=["local"], limit=10)] == [task.id]
+    assert bench.get(other).engine == "celery"
 
 
-def test_mark_dispatched_takes_many(bench: Bench) -> None:
-    tasks = [bench.add() for _ in range(3)]
+def test_reassign_moves_what_waits_for_its_time_and_leaves_what_runs(bench: Bench, task_clock: TestClock) -> None:
+    later = bench.add(engine="rq", scheduled_at=task_clock.now() + 1)
+    running = bench.add(engine="rq")
+    bench.claim(engines=["rq"])
 
-    bench.store.mark_dispatched([task.id for task in tasks], "celery")
+    assert [moved.id for moved in bench.store.reassign("rq", lambda _: "local", limit=10)] == [later.id]
+    assert (bench.get(running).engine, bench.get(running).state) == ("rq", TaskState.PROCESSING)
 
-    assert bench.store.undispatched(limit=10) == []
-    assert len(bench.store.find(TaskFilter(engines=["celery"]), limit=10)) == 3
+
+def test_reassign_takes_no_more_than_its_limit_and_asks_for_each(bench: Bench) -> None:
+    tasks = [bench.add(engine="rq") for _ in range(5)]
+    chosen = {task.id: ("local", "celery")[number % 2] for number, task in enumerate(tasks)}
+
+    counts = [len(bench.store.reassign("rq", chosen.__getitem__, limit=3)) for _ in range(3)]
+
+    assert counts == [3, 2, 0]
+    assert {task.id: task.engine for task in bench.store.get_many(list(chosen))} == chosen
+
+
+def test_claim_takes_the_most_urgent_of_all_its_engines(bench: Bench) -> None:
+    low, high = bench.add(engine="celery", priority=1), bench.add(engine="local", priority=9)
+    bench.add(engine="rq", priority=9)
+
+    claimed = bench.claim(engines=["celery", "local"], limit=10)
+
+    assert [task.id for task in claimed] == [high.id, low.id]
+    assert [task.engine for task in claimed] == ["local", "celery"]
 
 
 def test_set_priority_moves_a_task_to_the_front(bench: Bench) -> None:

@@ -28,7 +28,7 @@ Build = Callable[..., Rig]
 def build(tmp_path: Path, task_database: Database, task_store: TaskStore, task_clock: TestClock) -> Build:
     """Puts a rig together from an engine and a worker's end, sound or broken."""
 
-    def make(engine: str = "push", end: type[WorkerEnd] = WorkerEnd) -> Rig:
+    def make(engine: str = "broker", end: type[WorkerEnd] = WorkerEnd) -> Rig:
         opened, listen = {**ENGINES, **BROKEN_ENGINES}[engine](tmp_path)
         return Rig(engine=opened, listen=listen, end=end, database=task_database, store=task_store, clock=task_clock)
 
@@ -40,7 +40,7 @@ def build(tmp_path: Path, task_database: Database, task_store: TaskStore, task_c
     [
         ("Mute", test_engine.test_task_that_is_dispatched_reaches_a_worker_that_listens),
         ("Mute", test_engine.test_dispatch_delivers_what_it_was_given_and_nothing_else),
-        ("Strict", test_engine.test_dispatch_fails_with_an_error_of_ours_or_not_at_all),
+        ("Strict", test_engine.test_dispatch_never_raises),
         ("Strict", test_engine.test_task_that_is_submitted_while_nobody_listens_runs_when_somebody_comes),
         ("Misdirected", test_engine.test_dispatch_delivers_what_it_was_given_and_nothing_else),
     ],

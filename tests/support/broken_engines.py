@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from gristmill.engines.bell import Bell
+from gristmill.engines.broker import BrokerEngine
 from gristmill.engines.local import LocalEngine
 from gristmill.tasks.model import Completed, Outcome, Task, TaskFilter, TaskState
-from gristmill.tasks.ports import Engine
-from tests.contracts.engines import BellEars, PushEars, PushEngine
+from gristmill.tasks.ports import Engine, Ready
+from tests.contracts.engines import BellEars, Line, LineEars
 from tests.support.rig import Ears, WorkerEnd
 
 __all__ = ["BROKEN_ENDS", "BROKEN_ENGINES", "Mute"]
@@ -18,7 +19,7 @@ __all__ = ["BROKEN_ENDS", "BROKEN_ENGINES", "Mute"]
 class Mute(LocalEngine):
     """Accepts what it is to tell, and tells nobody."""
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
+    def dispatch(self, tasks: Sequence[Ready]) -> None:
         del tasks
 
     def revoke(self, task_ids: Sequence[str]) -> None:
@@ -28,7 +29,7 @@ class Mute(LocalEngine):
 class Strict(LocalEngine):
     """Raises where nobody listens, instead of leaving that to the sweeper."""
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
+    def dispatch(self, tasks: Sequence[Ready]) -> None:
         super().dispatch(tasks)
         raise ConnectionError("nobody listens")
 
@@ -40,7 +41,7 @@ class OneEared(LocalEngine):
         super().__init__(Bell(directory))
         self._directory = directory
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
+    def dispatch(self, tasks: Sequence[Ready]) -> None:
         del tasks
         for pipe in sorted(self._directory.glob("*.bell"))[:1]:
             end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
@@ -48,32 +49,32 @@ class OneEared(LocalEngine):
             os.close(end)
 
 
-class Misdirected(PushEngine):
+class Misdirected(Line):
     """Delivers ids it was not given: one that nobody knows, and all it ever delivered."""
 
     def __init__(self) -> None:
         super().__init__()
         self._known: list[str] = []
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        self.line.extend([*self._known, "nobody"])
-        super().dispatch(tasks)
+    def publish(self, tasks: Sequence[Ready]) -> None:
+        self.ids.extend([*self._known, "nobody"])
+        super().publish(tasks)
         self._known += [task.id for task in tasks]
 
 
-class Stutterer(PushEngine):
-    """Delivers everything twice, which an engine may."""
+class Stutterer(Line):
+    """Delivers everything twice, which a broker may."""
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        super().dispatch(tasks)
-        super().dispatch(tasks)
+    def publish(self, tasks: Sequence[Ready]) -> None:
+        super().publish(tasks)
+        super().publish(tasks)
 
 
-class Backwards(PushEngine):
+class Backwards(Line):
     """Delivers the last first, and never what was told first while there is anything else."""
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        self.line.extendleft(task.id for task in tasks)
+    def publish(self, tasks: Sequence[Ready]) -> None:
+        self.ids.extendleft(task.id for task in tasks)
 
 
 class Unclaimed(WorkerEnd):
@@ -114,10 +115,11 @@ def _on_bell(engine: Callable[[Path], LocalEngine]) -> Callable[[Path], tuple[En
     return lambda folder: (engine(folder / "run"), lambda name: BellEars(Bell(folder / "run").listen(name)))
 
 
-def _pushed(kind: type[PushEngine]) -> Callable[[Path], tuple[Engine, Callable[[str], Ears]]]:
-    def open_engine(_: Path) -> tuple[Engine, Callable[[str], Ears]]:
-        engine = kind()
-        return engine, lambda _: PushEars(engine)
+def _on_line(kind: type[Line]) -> Callable[[Path], tuple[Engine, Callable[[str], Ears]]]:
+    def open_engine(folder: Path) -> tuple[Engine, Callable[[str], Ears]]:
+        line = kind()
+        engine = BrokerEngine(line, Bell(folder / "run"))
+        return engine, lambda _: LineEars(line, engine)
 
     return open_engine
 
@@ -126,7 +128,7 @@ BROKEN_ENGINES: Mapping[str, Callable[[Path], tuple[Engine, Callable[[str], Ears
     "Mute": _on_bell(lambda directory: Mute(Bell(directory))),
     "Strict": _on_bell(lambda directory: Strict(Bell(directory))),
     "OneEared": _on_bell(OneEared),
-    **{kind.__name__: _pushed(kind) for kind in (Misdirected, Stutterer, Backwards)},
+    **{kind.__name__: _on_line(kind) for kind in (Misdirected, Stutterer, Backwards)},
 }
 """Defects of the side that tells; opened as those of :data:`tests.contracts.engines.ENGINES`."""
 

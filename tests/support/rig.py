@@ -58,9 +58,9 @@ class WorkerEnd:
         self.runner = Runner(rig.store, KINDS, {"ping": rig.handle}, rig.clock)
 
     def work(self, *, unasked: bool = False) -> int:
-        """Run what has arrived; how many attempts that was. A worker that pulls also looks ``unasked``, at its leisure."""
+        """Run what has arrived; how many attempts that was. Every worker also looks ``unasked``, at its leisure."""
         ids = self.ears.arrived()
-        if unasked and self.rig.engine.pulls:
+        if unasked:
             ids = None
         self.heard = ids is None or bool(ids)
         ran = 0
@@ -75,7 +75,9 @@ class WorkerEnd:
 
     def claim(self, ids: Sequence[str] | None) -> list[Task]:
         """Take the right to run ``ids``, or whatever is ready."""
-        return self.rig.store.claim(self.name, queues=("default",), kinds=("ping",), limit=4, ids=ids)
+        return self.rig.store.claim(
+            self.name, queues=("default",), kinds=("ping",), engines=[*self.rig.engine.homes], limit=4, ids=ids
+        )
 
     def execute(self, task: Task) -> None:
         """Run one attempt to its end."""
@@ -107,7 +109,14 @@ class Rig:
     def __post_init__(self) -> None:
         prepare_effects(self.database)
         self.tasks = TaskService(self.store, self.engine, KINDS, self.clock)
-        self.sweeper = Sweeper(self.store, self.engine, self.clock, lease_seconds=LEASE_SECONDS, history_seconds=3600)
+        self.sweeper = Sweeper(
+            self.store, self.engine, self.clock, engines=(), lease_seconds=LEASE_SECONDS, history_seconds=3600
+        )
+
+    @property
+    def home(self) -> str:
+        """An engine whose tasks are run here."""
+        return self.engine.choose("any")
 
     def handle(self, context: TaskContext, _: Nothing) -> Outcome:
         """The handler of the one kind there is: its effect says under which lease it ran."""

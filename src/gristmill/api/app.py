@@ -14,17 +14,21 @@ from gristmill.api.edge import Edge
 from gristmill.api.errors import handle_errors
 from gristmill.api.openapi import COMMON_PROBLEMS, DESCRIPTION, TAGS
 from gristmill.api.routes import (
+    alerts,
     collections,
     documents,
+    engine,
     health,
     index,
     metrics,
+    monitor,
     processing,
     reference,
     search,
     tasks,
 )
 from gristmill.api.waiting import WaitingRoom
+from gristmill.api.watching import watching
 from gristmill.app import Gristmill
 
 __all__ = ["create_app"]
@@ -32,7 +36,7 @@ __all__ = ["create_app"]
 THREADS = 64
 WAITING_SEATS = 16
 
-_GUARDED = tuple(part.router for part in (documents, index, search, collections, tasks, processing, metrics))
+_GUARDED = tuple(part.router for part in (documents, index, search, collections, tasks, processing, engine, monitor, alerts, metrics))
 _PUBLIC = (health.router, reference.router)
 
 
@@ -55,7 +59,7 @@ def create_app(app: Gristmill) -> FastAPI:
         ],
     )
     # Put together before threads ask: two that ask at once could get one each, with caches of their own.
-    _ = (app.documents, app.searcher, app.keys)
+    _ = (app.documents, app.searcher, app.keys, app.metrics, app.alert_watch)
     api.state.gristmill = app
     api.state.waiting_room = WaitingRoom(WAITING_SEATS)
     handle_errors(api)
@@ -68,6 +72,7 @@ def create_app(app: Gristmill) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(_api: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
-    yield
+    with watching(api.state.gristmill):
+        yield

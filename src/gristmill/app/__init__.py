@@ -4,24 +4,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from gristmill.app.alerting import AlertWatch
 from gristmill.app.documents import Documents
 from gristmill.app.embedders import Embedders
+from gristmill.app.engines import Engines
+from gristmill.app.metrics import Metrics
+from gristmill.app.monitoring import build_alert_watch, build_metrics, build_monitor
 from gristmill.app.tidying import tidying_duties
 from gristmill.clock import Clock, SystemClock
+from gristmill.db.alerts import Alerts
 from gristmill.db.blobs import FileBlobStore
+from gristmill.db.controls import Controls
 from gristmill.db.database import Database
 from gristmill.db.index import SqlIndexStore
 from gristmill.db.keys import Keys
+from gristmill.db.notices import Notices
 from gristmill.db.tasks import SqlTaskStore
 from gristmill.db.tokens import query_tokens, token_spans
+from gristmill.db.totals import Totals
 from gristmill.engines.bell import Bell
-from gristmill.engines.local import LocalEngine
+from gristmill.engines.far_bell import FarBell
+from gristmill.engines.policy import ENGINES, default_policy
 from gristmill.index.search import Searcher
 from gristmill.kinds import effective_kinds
+from gristmill.monitoring.monitor import Monitor
 from gristmill.settings import DataPaths, Settings
 from gristmill.tasks.kind import Kind
+from gristmill.tasks.ports import Engine
 from gristmill.tasks.service import TaskService
-from gristmill.tasks.sweeper import Sweeper
+from gristmill.tasks.sweeper import Duty, Sweeper
 
 __all__ = ["Gristmill", "open_gristmill"]
 
@@ -46,13 +57,20 @@ class Gristmill:
 
     @cached_property
     def bell(self) -> Bell:
-        """Wakes the workers of this machine."""
-        return Bell(self.paths.run)
+        """Wakes the workers of this machine, and of all others that share a database server."""
+        if self.database.dialect == "sqlite":
+            return Bell(self.paths.run)
+        return FarBell(self.paths.run, Notices(self.database, self.paths.run))
 
     @cached_property
-    def engine(self) -> LocalEngine:
+    def engines(self) -> Engines:
+        """The engines there are, and which of them gets what."""
+        return Engines(self.settings, Controls(self.database, self.clock), self.bell, self.clock)
+
+    @cached_property
+    def engine(self) -> Engine:
         """What carries ids to workers."""
-        return LocalEngine(self.bell)
+        return self.engines.switch
 
     @cached_property
     def store(self) -> SqlTaskStore:
@@ -99,25 +117,61 @@ class Gristmill:
         return Keys(self.database, self.clock)
 
     @cached_property
+    def monitor(self) -> Monitor:
+        """What an operator sees and does."""
+        return build_monitor(self)
+
+    @cached_property
+    def totals(self) -> Totals:
+        """What happened to tasks so far, in numbers."""
+        return Totals(self.database, self.clock)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What Prometheus is told."""
+        return build_metrics(self)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What somebody should know of, and since when."""
+        return Alerts(self.database, self.clock)
+
+    @cached_property
+    def alert_watch(self) -> AlertWatch:
+        """This process's share in watching."""
+        return build_alert_watch(self)
+
+    @cached_property
     def sweeper(self) -> Sweeper:
         """The repair pass."""
         return Sweeper(
             self.store,
             self.engine,
             self.clock,
+            engines=ENGINES,
             lease_seconds=self.settings.tasks.lease_seconds,
             history_seconds=self.settings.tasks.history_days * 24 * 3600,
-            extra=tidying_duties(self.store, self.index, self.blobs, self.paths.temp, self.clock),
+            record=self.totals.add_duties,
+            extra=(
+                Duty("events.counted", self.totals.store),
+                Duty("alerts.changed", self.alert_watch.check),
+                Duty("engine.canary", lambda: self.engines.tend_canary(self.store)),
+                *tidying_duties(self.store, self.index, self.blobs, self.paths.temp, self.clock),
+            ),
         )
 
     def close(self) -> None:
         """Close connections and let go of models."""
+        self.engine.close()
         self.embedders.close()
+        self.bell.close()
         self.database.close()
 
 
 def open_gristmill(settings: Settings, *, clock: Clock | None = None) -> Gristmill:
     """A Gristmill on the data directory of ``settings``, created and brought up to date if need be."""
+    # What contradicts itself is refused before anything is made.
+    default_policy(settings.engine, settings.redis)
     data = settings.data.expanduser().resolve()
     settings = settings.model_copy(update={"data": data})
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -126,6 +180,10 @@ def open_gristmill(settings: Settings, *, clock: Clock | None = None) -> Gristmi
         place.mkdir(exist_ok=True, mode=0o700)
     url = settings.database.url
     location = f"sqlite:///{paths.database}" if url is None else url.get_secret_value()
-    database = Database(location, busy_timeout_seconds=settings.database.busy_timeout_seconds)
+    database = Database(
+        location,
+        busy_timeout_seconds=settings.database.busy_timeout_seconds,
+        connections=settings.database.connections,
+    )
     database.migrate()
     return Gristmill(settings=settings, clock=clock or SystemClock(), database=database)

@@ -47,7 +47,8 @@ class AttachedWorker:
         return str(self._app.paths.logs / "worker.log")
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "gristmill.worker", *self._flags, "--attached"]
+        engine = self._app.engines.policy().main
+        command = [sys.executable, "-m", "gristmill.worker", *self._flags, "--attached", "--engine", engine]
         log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             # Its own session: Ctrl-C on the terminal is for us to handle, not for it.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.cli.processes import Background
+from gristmill.engines.local import LOCAL
 
 __all__ = ["Instance", "ask", "is_loopback", "reachable_url"]
 
@@ -32,13 +33,28 @@ class Instance:
 
     @property
     def worker(self) -> Background:
-        """The side that works."""
-        return Background("worker", self.run, self.data / "logs")
+        """The side that works, without a broker."""
+        return self.worker_of(LOCAL)
+
+    def worker_of(self, engine: str) -> Background:
+        """The side that runs the tasks of ``engine``."""
+        name = "worker" if engine == LOCAL else f"worker-{engine}"
+        return Background(name, self.run, self.data / "logs")
+
+    @property
+    def broker(self) -> Background:
+        """A Redis of our own."""
+        return Background("redis", self.run, self.data / "logs")
 
     @property
     def processes(self) -> tuple[Background, ...]:
-        """All of them."""
-        return self.api, self.worker
+        """All that were started; where nothing was, the API and a worker."""
+        started = sorted(path.stem.removeprefix("worker-") for path in self.run.glob("worker-*.pid"))
+        workers = [self.worker_of(engine) for engine in started]
+        if self.worker.pid_file.exists() or not workers:
+            workers.insert(0, self.worker)
+        broker = [self.broker] if self.broker.pid_file.exists() else []
+        return self.api, *workers, *broker
 
     @property
     def url(self) -> str | None:

@@ -53,7 +53,7 @@ class Invocation:
         from gristmill.logs import configure_logs
 
         settings = settings or self.settings()
-        configure_logs("warning", settings.log.format)
+        configure_logs("error", settings.log.format)
         try:
             app = open_gristmill(settings)
         except OSError as error:

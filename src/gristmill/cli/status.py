@@ -91,7 +91,8 @@ def _tell(invocation: Invocation, document: dict[str, Any]) -> None:
             invocation.say("cli_see_log", log=process["log"])
     if any(process["state"] != "running" for process in document["processes"]):
         invocation.say("cli_start_with_up")
-    others = [worker for worker in document["workers"] if worker["pid"] != document["processes"][1]["pid"]]
+    shown = {process["pid"] for process in document["processes"]}
+    others = [worker for worker in document["workers"] if worker["pid"] not in shown]
     for worker in others:
         invocation.write(f"  {worker['name']}  {worker['slots']} slots  {', '.join(worker['queues'])}")
     if document["tasks"]:

@@ -3,15 +3,22 @@
 import socket
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
+from gristmill.cli.broker import answers, start_broker
 from gristmill.cli.command import command
 from gristmill.cli.guard import check_open_to_network, make_data_directory
 from gristmill.cli.instance import Instance, ask, reachable_url
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.processes import Background, alone, stop_all, tail
-from gristmill.errors import Conflict, Unavailable
+from gristmill.engines.local import LOCAL
+from gristmill.engines.policy import has_redis
+from gristmill.errors import Conflict, InvalidInput, Unavailable
+
+if TYPE_CHECKING:
+    from gristmill.settings import Settings
 
 __all__ = ["up"]
 
@@ -24,14 +31,26 @@ _LOOK_SECONDS = 0.02
     gristmill up
     gristmill up --port 9000 --concurrency 4
     gristmill --data /srv/gristmill up
+    GRISTMILL_REDIS__URL=redis://127.0.0.1:6379/0 gristmill up --redis
     """
 )
 @click.option("--host", help="Address to listen on; any but loopback needs an API key.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Slots of the worker; by default one per CPU core.")
 @click.option("--queues", metavar="A,B", help="Queues the worker listens to.")
-def up(invocation: Invocation, host: str | None, port: int | None, concurrency: int | None, queues: str | None) -> int:
-    """Start the API and a worker in the background.
+@click.option(
+    "--redis", is_flag=True, help="Start a Redis as well, at the address of redis.url, if none answers there."
+)
+def up(
+    invocation: Invocation,
+    host: str | None,
+    port: int | None,
+    concurrency: int | None,
+    queues: str | None,
+    *,
+    redis: bool,
+) -> int:
+    """Start the API and a worker in the background, one worker for each engine in use.
 
     Returns when the API answers. What is running already is left alone; what has died is started again.
     """
@@ -44,8 +63,13 @@ def up(invocation: Invocation, host: str | None, port: int | None, concurrency: 
     instance = Instance(data)
     with alone(instance.run):
         known = instance.url
-        missing = [process for process in instance.processes if process.pid() is None]
-        if not missing:
+        workers = {engine: instance.worker_of(engine) for engine in _engines(invocation, settings)}
+        missing = [process for process in (instance.api, *workers.values()) if process.pid() is None]
+        if redis and not has_redis(settings.redis):
+            raise InvalidInput("redis_without_address")
+        # One that we started before is looked after like everything else.
+        lacks_redis = (redis or instance.broker.pid_file.exists()) and not answers(settings)
+        if not missing and not lacks_redis:
             raise Conflict("already_up", url=known or "", pid=instance.api.pid() or 0)
         host, port = settings.api.host, settings.api.port
         if instance.api in missing:
@@ -58,7 +82,11 @@ def up(invocation: Invocation, host: str | None, port: int | None, concurrency: 
         work += ["--queues", queues] if queues else []
         started = []
         try:
-            for process, verb in ((instance.api, serve), (instance.worker, work)):
+            if lacks_redis:
+                start_broker(instance.broker, data, settings)
+                started.append((instance.broker, 0))
+            verbs = [(process, [*work, "--engine", engine]) for engine, process in workers.items()]
+            for process, verb in ((instance.api, serve), *verbs):
                 if process in missing:
                     began = process.log.stat().st_size if process.log.exists() else 0
                     process.start([sys.executable, "-m", "gristmill.cli.main", *verb, *flags])
@@ -71,6 +99,15 @@ def up(invocation: Invocation, host: str | None, port: int | None, concurrency: 
             raise
         _tell(invocation, instance, url, [process.name for process, _ in started])
     return 0
+
+
+def _engines(invocation: Invocation, settings: "Settings") -> list[str]:
+    """The engines that have a share of the tasks now."""
+    if not has_redis(settings.redis):
+        return [LOCAL]
+    with invocation.app(settings) as app:
+        shares = app.engines.policy().shares
+    return sorted(shares)
 
 
 def _free_port(host: str, port: int) -> int:

@@ -57,6 +57,7 @@ def task_json(task: "Task", language: str) -> dict[str, Any]:
         "task_id": task.id,
         "kind": task.kind,
         "queue": task.queue,
+        "engine": task.engine,
         "state": task.state.value,
         "priority": task.priority,
         "collection": task.collection,

@@ -25,18 +25,24 @@ from sqlalchemy.types import NullType, TypeDecorator
 
 __all__ = [
     "JsonText",
+    "alert_notices",
+    "alerts",
     "api_keys",
     "chunks",
     "collections",
+    "controls",
     "documents",
+    "duty_totals",
     "embeddings",
+    "event_cursors",
     "leaders",
     "metadata",
     "spaces",
     "task_events",
+    "task_is_ready",
     "task_is_scheduled",
-    "task_is_undispatched",
     "task_items",
+    "task_totals",
     "tasks",
     "version_chunks",
     "versions",
@@ -134,7 +140,6 @@ tasks = Table(
     Column("worker_id", Text),
     Column("slot", Integer),
     Column("engine", Text),
-    Column("dispatched_at", BigInteger),
     Column("parent_id", Text),
     Column("collection", Text),
     Column("user_id", BigInteger),
@@ -149,9 +154,7 @@ tasks = Table(
 
 # Spelled as the partial indexes spell them: a bound parameter would hide from the planner that the index applies.
 task_is_scheduled = literal_column("(tasks.state = 'pending' AND NOT tasks.due)", Boolean)
-task_is_undispatched = literal_column(
-    "(tasks.state = 'pending' AND tasks.due AND tasks.dispatched_at IS NULL)", Boolean
-)
+task_is_ready = literal_column("(tasks.state = 'pending' AND tasks.due)", Boolean)
 
 task_events = Table(
     "task_events",
@@ -187,6 +190,7 @@ workers = Table(
     Column("beat", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("beat_at", BigInteger, nullable=False),
+    Column("version", Text, nullable=False),
 )
 
 leaders = Table(
@@ -207,6 +211,15 @@ api_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+)
+
+controls = Table(
+    "controls",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("body", JsonText, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
 )
 
 collections = Table(
@@ -315,4 +328,52 @@ embeddings = Table(
     Column("chunk_no", BigInteger, nullable=False),
     Column("space_id", BigInteger, nullable=False),
     Column("vector", Embedding, nullable=False),
+)
+
+task_totals = Table(
+    "task_totals",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("engine", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("bound", BigInteger, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("microseconds", BigInteger, nullable=False),
+)
+
+duty_totals = Table(
+    "duty_totals",
+    metadata,
+    Column("duty", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+event_cursors = Table(
+    "event_cursors",
+    metadata,
+    Column("reader", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("facts", JsonText, nullable=False),
+    Column("fired_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("resolved_at", BigInteger),
+)
+
+alert_notices = Table(
+    "alert_notices",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("alert_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
 )

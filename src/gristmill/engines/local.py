@@ -1,12 +1,14 @@
 """The local engine: workers on this machine claim rows by themselves, and a bell tells them when to look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gristmill.engines.bell import Bell
-from gristmill.tasks.model import Task
+from gristmill.tasks.ports import Ready
 
-__all__ = ["LocalEngine"]
+__all__ = ["LOCAL", "LocalEngine"]
+
+LOCAL = "local"
 
 
 class LocalEngine:
@@ -17,13 +19,17 @@ class LocalEngine:
 
     @property
     def name(self) -> str:
-        return "local"
+        return LOCAL
 
     @property
-    def pulls(self) -> bool:
-        return True
+    def homes(self) -> Collection[str]:
+        return {LOCAL}
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
+    def choose(self, task_id: str) -> str:
+        del task_id
+        return LOCAL
+
+    def dispatch(self, tasks: Sequence[Ready]) -> None:
         del tasks  # The rows say it all.
         self._bell.ring()
 
@@ -33,3 +39,6 @@ class LocalEngine:
 
     def health(self) -> Mapping[str, Any]:
         return {"ok": True, "reason": None}
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -5,7 +5,7 @@ One file per area holds its part of the catalogue; a message is found by its cod
 
 from collections.abc import Mapping
 
-from gristmill.messages import api, cli, documents, engines, index, settings, steps, tasks
+from gristmill.messages import api, celery, cli, documents, engines, index, monitoring, rq, settings, steps, tasks
 from gristmill.messages.model import Message
 
 __all__ = ["CATALOGUE", "LANGUAGES", "Message", "render"]
@@ -14,10 +14,13 @@ LANGUAGES = ("en", "zh")
 
 CATALOGUE: Mapping[str, Message] = {
     **api.MESSAGES,
+    **celery.MESSAGES,
     **cli.MESSAGES,
     **documents.MESSAGES,
     **engines.MESSAGES,
     **index.MESSAGES,
+    **monitoring.MESSAGES,
+    **rq.MESSAGES,
     **settings.MESSAGES,
     **steps.MESSAGES,
     **tasks.MESSAGES,

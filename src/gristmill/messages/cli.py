@@ -39,6 +39,12 @@ MESSAGES: Mapping[str, Message] = {
         en="Wrote {file}: {megabytes} MB, {uploads} uploads. To restore, unpack it into an empty directory.",
         zh="已写入 {file}：{megabytes} MB，{uploads} 个上传文件。恢复时请解压到空目录。",
     ),
+    "cli_canary": Message(
+        en="Canary: {new} has {share} of the tasks, {old} the rest.", zh="灰度中：{new} 承担 {share} 的任务，其余由 {old} 承担。"
+    ),
+    "cli_canary_ended": Message(
+        en="The last canary of {new} beside {old} ended: {ended}.", zh="上次 {new} 相对 {old} 的灰度已结束：{ended}。"
+    ),
     "cli_cancelled": Message(en="{count} cancelled.", zh="已取消 {count} 个。"),
     "cli_cancelling": Message(
         en="Cancelling. Press Ctrl-C again to leave at once.", zh="正在取消。再按一次 Ctrl-C 立即退出。"
@@ -212,6 +218,18 @@ MESSAGES: Mapping[str, Message] = {
     "process_survived": Message(
         en="The process {name} (pid {pid}) could not be ended. It may hang in the kernel; look at it with ps.",
         zh="无法结束进程 {name}（进程 {pid}）。它可能卡在内核中，请用 ps 查看。",
+    ),
+    "redis_not_installed": Message(
+        en="No Redis is installed here: none of {programs} was found. Install one, or start one yourself.",
+        zh="本机未安装 Redis：未找到 {programs} 中的任何一个。请安装，或自行启动。",
+    ),
+    "redis_not_ours": Message(
+        en="redis.url names {host}; only a Redis on this machine, without user names, can be started. Start that one yourself.",
+        zh="redis.url 指向 {host}；只能启动本机上且不使用用户名的 Redis。请自行启动该服务。",
+    ),
+    "redis_without_address": Message(
+        en="redis.url is not set, and every command has to know it. Set GRISTMILL_REDIS__URL=redis://127.0.0.1:6379/0 first.",
+        zh="尚未设置 redis.url，而所有命令都需要它。请先设置 GRISTMILL_REDIS__URL=redis://127.0.0.1:6379/0。",
     ),
     "task_failed": Message(
         en="The task failed without a reason on record. Look into the worker's log.",

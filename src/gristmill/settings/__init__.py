@@ -2,7 +2,7 @@
 
 from gristmill.settings.dump import dump_settings
 from gristmill.settings.load import load_settings
-from gristmill.settings.model import Settings
+from gristmill.settings.model import AlertSettings, Settings
 from gristmill.settings.paths import DataPaths
 
-__all__ = ["DataPaths", "Settings", "dump_settings", "load_settings"]
+__all__ = ["AlertSettings", "DataPaths", "Settings", "dump_settings", "load_settings"]

@@ -23,6 +23,8 @@ __all__ = ["load_settings"]
 
 _FILE_NAME = "gristmill.toml"
 _HIDDEN = "***"
+_SWITCHES = {"CELERY_ENABLED", "USE_CELERY"}
+_YES = {"1", "true", "yes", "on"}
 _LEVELS = {"warn": "warning", "critical": "error", "fatal": "error"}
 _REDIS_URL = re.compile(r"(rediss?|unix)://")
 _SERVICE_LINK = re.compile(r"tcp://.*:(\d+)")
@@ -138,8 +140,10 @@ def _legacy(environ: Mapping[str, str]) -> _Layer:
             continue
         if name == "CELERY_BROKER_URL" and not _REDIS_URL.match(value):
             continue  # Another broker than Redis says nothing about ours.
-        if name == "REDIS_PORT" and (link := _SERVICE_LINK.fullmatch(value)):
-            value = link[1]  # Kubernetes sets this form for every service called "redis".
+        if name in ("REDIS_PORT", "FLOWER_PORT") and (link := _SERVICE_LINK.fullmatch(value)):
+            value = link[1]  # Kubernetes sets this form for every service called "redis" or "flower".
+        if name in _SWITCHES:
+            value = "celery" if value.strip().lower() in _YES else "local"
         if name == "LOG_LEVEL":
             value = _LEVELS.get(value.lower(), value)
         layer[keys] = _Entry(value=_plain(names.LEAVES[keys], value, Path.cwd()), name=name)

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 __all__ = [
+    "AlertSettings",
     "ApiSettings",
     "DatabaseSettings",
     "EmbeddingSettings",
     "EngineSettings",
+    "FlowerSettings",
     "IndexSettings",
     "KindSettings",
     "LogSettings",
@@ -22,6 +24,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "TaskSettings",
+    "TracingSettings",
     "WorkerSettings",
 ]
 
@@ -35,6 +38,7 @@ class DatabaseSettings(_Section):
 
     url: SecretStr | None = Field(None, description="Database URL; without one, a SQLite file in the data directory.")
     busy_timeout_seconds: float = Field(30.0, gt=0, le=600, description="How long a write waits for another writer.")
+    connections: int = Field(20, ge=4, le=1000, description="Most connections each process opens to a Postgres server.")
 
 
 class RedisSettings(_Section):
@@ -50,7 +54,14 @@ class RedisSettings(_Section):
 class EngineSettings(_Section):
     """How ids reach workers."""
 
-    name: Literal["local"] = Field("local", description="Engine that carries task ids to workers.")
+    name: Literal["local", "celery", "rq"] | None = Field(
+        None,
+        description="Engine that carries task ids to workers; by default `celery` where Redis is set up, else `local`.",
+    )
+    ratio: float | None = Field(
+        None, ge=0, le=1, description="Share of the tasks that `celery` gets; the rest goes to `rq`, or stays `local`."
+    )
+    fallback: bool = Field(True, description="Whether tasks are run as `local` ones while the broker is away.")
 
 
 class WorkerSettings(_Section):
@@ -169,6 +180,17 @@ class ApiSettings(_Section):
     )
 
 
+class FlowerSettings(_Section):
+    """Flower, which shows the tasks of the engine `celery`."""
+
+    host: str = Field("127.0.0.1", description="Address that Flower listens on.")
+    port: int = Field(5555, ge=0, le=65535, description="Port that Flower listens on.")
+    basic_auth: SecretStr | None = Field(
+        None,
+        description="Who may use Flower: `user:password`, several with commas between them; made up if unset.",
+    )
+
+
 class LogSettings(_Section):
     """What is written down."""
 
@@ -176,11 +198,52 @@ class LogSettings(_Section):
     format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: console on a terminal, else JSON.")
 
 
+class AlertSettings(_Section):
+    """When somebody has to be told, and how."""
+
+    check_seconds: float = Field(30.0, ge=1, le=3600, description="How often the rules are looked at.")
+    off: tuple[Literal["no_worker", "queue_long", "error_rate", "task_slow", "memory_high"], ...] = Field(
+        (), description="Rules that are not looked at."
+    )
+    queue_length: int = Field(1000, ge=1, description="More ready tasks than this in a queue are too many.")
+    error_percent: float = Field(
+        5.0, ge=0, le=100, description="A greater share of failures among the tasks that ended of late is too much."
+    )
+    error_window_seconds: float = Field(300.0, gt=0, description="What counts as of late.")
+    error_least_tasks: int = Field(20, ge=1, description="With fewer ended tasks than this, no share is worked out.")
+    task_seconds: float = Field(600.0, gt=0, description="A task that runs longer than this is slow.")
+    memory_percent: float = Field(
+        80.0, gt=0, le=100, description="More of a machine's memory than this in use is too much."
+    )
+    webhook_url: SecretStr | None = Field(None, description="Where alerts are posted to, as JSON.")
+    webhook_secret: SecretStr | None = Field(None, description="Key that posts are signed with, by HMAC-SHA256.")
+    webhook_allowed_hosts: tuple[str, ...] = Field(
+        (), description="Hosts (`host` or `host:port`) that may be posted to although their address is private."
+    )
+    webhook_timeout_seconds: float = Field(10.0, gt=0, le=60, description="Time for one post.")
+
+
+class TracingSettings(_Section):
+    """Spans for OpenTelemetry; needs `gristmill[otel]`."""
+
+    otlp_url: str | None = Field(
+        None,
+        description="Where spans go, by OTLP over HTTP, such as `http://localhost:4318/v1/traces`; none by default.",
+    )
+    service_name: str = Field("gristmill", min_length=1, description="Name that the spans come under.")
+
+
 class Settings(_Section):
     """All settings."""
 
     data: Path = Field(Path("gristmill-data"), description="Directory for everything Gristmill keeps.")
     language: Literal["en", "zh"] = Field("en", description="Language of messages where the client names none.")
+    secret_key: SecretStr | None = Field(
+        None, description="Fernet key for secrets at rest; without one, that of `secret.key` in the data directory."
+    )
+    old_secret_keys: tuple[SecretStr, ...] = Field(
+        (), description="Keys used before, so that what they encrypted can still be read."
+    )
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
@@ -190,4 +253,7 @@ class Settings(_Section):
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     index: IndexSettings = Field(default_factory=IndexSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
+    flower: FlowerSettings = Field(default_factory=FlowerSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)

@@ -52,11 +52,11 @@ LEGACY: Mapping[str, Keys | None] = {
     "WORKER_COUNT": ("workers", "concurrency"),
     "WORKER_MAX_TASKS_PER_CHILD": ("workers", "max_tasks_per_slot"),
     "LOG_LEVEL": ("log", "level"),
-    "CELERY_ENABLED": None,
-    "USE_CELERY": None,
+    "CELERY_ENABLED": ("engine", "name"),
+    "USE_CELERY": ("engine", "name"),
     "CELERY_RESULT_BACKEND": None,
-    "FLOWER_PORT": None,
-    "FLOWER_BASIC_AUTH": None,
+    "FLOWER_PORT": ("flower", "port"),
+    "FLOWER_BASIC_AUTH": ("flower", "basic_auth"),
 }
 """Variables people already have, most telling first, with the setting each means; None: accepted, without effect."""
 

@@ -109,6 +109,8 @@ class NewTask:
     kind: str
     queue: str
     payload: Json
+    engine: str = "local"
+    """Whose workers may claim it."""
     priority: int = 5
     max_attempts: int = 4
     soft_limit_seconds: float = 1500.0
@@ -214,6 +216,8 @@ class Worker:
     beat: int = 0
     started_at: int = 0
     beat_at: int = 0
+    version: str = ""
+    """Of the program it runs; empty if it did not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

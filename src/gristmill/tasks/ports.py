@@ -5,7 +5,7 @@ synchronous and safe to call from several threads and processes at once. An unre
 :class:`~gristmill.errors.Unavailable`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,31 @@ from gristmill.tasks.model import (
     Worker,
 )
 
-__all__ = ["Engine", "Handler", "TaskContext", "TaskStore"]
+__all__ = ["Engine", "Handler", "Ready", "TaskContext", "TaskStore"]
+
+
+class Ready(Protocol):
+    """What an engine has to know of a task: an accepted one or one that is being accepted."""
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it does."""
+        ...
+
+    @property
+    def queue(self) -> str:
+        """Where it waits."""
+        ...
+
+    @property
+    def engine(self) -> str | None:
+        """Whose workers may claim it."""
+        ...
 
 
 class TaskStore(Protocol):
@@ -56,18 +80,28 @@ class TaskStore(Protocol):
         """How many matching tasks are in each state; states without tasks are absent."""
         ...
 
+    def latest_ends(self, engine: str, *, since: int, limit: int) -> list[tuple[TaskState, float]]:
+        """Tasks of ``engine`` that became ready and were completed or failed since a moment, the latest ``limit``.
+
+        Of each, what it became and the seconds from ready to ended.
+        """
+        ...
+
     def claim(
         self,
         worker_id: str,
         *,
         queues: Sequence[str],
         kinds: Collection[str],
+        engines: Sequence[str] = ("local",),
         slot: int = 0,
         limit: int = 1,
         ready_before: int | None = None,
         ids: Sequence[str] | None = None,
     ) -> list[Task]:
-        """Take up to ``limit`` due pending tasks of ``queues`` and ``kinds`` (or only of ``ids``) for a slot of ``worker_id``.
+        """Take up to ``limit`` due pending tasks (or only ``ids``) for a slot of ``worker_id``.
+
+        Only tasks of ``queues``, ``kinds`` and ``engines`` are taken.
 
         Pre-state: pending, due, no cancel requested, and the worker registered; an unregistered worker gets nothing.
         Order: highest priority first, then oldest; with ``ready_before`` only tasks that have been ready since before
@@ -158,12 +192,11 @@ class TaskStore(Protocol):
         """Make pending tasks whose ``scheduled_at`` has come claimable; how many."""
         ...
 
-    def undispatched(self, *, limit: int) -> Sequence[Task]:
-        """Due pending tasks that no engine was told about since they last became due, most urgent first."""
-        ...
+    def reassign(self, engine: str, choose: Callable[[str], str], *, limit: int) -> list[Task]:
+        """Give up to ``limit`` pending tasks of ``engine`` to the engines that ``choose`` names for their ids.
 
-    def mark_dispatched(self, task_ids: Sequence[str], engine: str) -> None:
-        """Note that ``engine`` was told about these tasks."""
+        Returns those that were moved, as they are now, each with an event ``engine_changed``.
+        """
         ...
 
     def purge(self, *, finished_before: int, limit: int) -> int:
@@ -176,20 +209,30 @@ class TaskStore(Protocol):
 
 
 class Engine(Protocol):
-    """A way to tell workers that a task is ready. It carries ids and knows nothing of states."""
+    """A way to tell workers that a task is ready. It carries ids and knows nothing of states.
+
+    What it tells is a hint: workers look for themselves every now and then, so that one that is lost only costs time.
+    """
 
     @property
     def name(self) -> str:
-        """``local``, ``celery`` or ``rq``; shown as ``mode`` to clients."""
+        """What it is called: ``local``, ``celery`` or ``rq``; of an engine made of others, the one most tasks go to."""
         ...
 
     @property
-    def pulls(self) -> bool:
-        """Whether workers find ready rows by themselves, so that a lost dispatch only costs time."""
+    def homes(self) -> Collection[str]:
+        """The engines whose tasks shall be run now; those of others are to be given to one of these."""
         ...
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        """Tell workers about ``tasks``. May be repeated for the same task; must return within two seconds."""
+    def choose(self, task_id: str) -> str:
+        """The engine that a task goes to, one of :attr:`homes`: at the same moment, the same for the same id."""
+        ...
+
+    def dispatch(self, tasks: Sequence[Ready]) -> None:
+        """Tell workers that ``tasks`` can be claimed, and, of none in particular, to look.
+
+        Never waits for anything outside this process and never raises. May be repeated for the same task.
+        """
         ...
 
     def revoke(self, task_ids: Sequence[str]) -> None:
@@ -197,7 +240,11 @@ class Engine(Protocol):
         ...
 
     def health(self) -> Mapping[str, Any]:
-        """``{"ok": bool, "reason": str | None, ...}`` without raising."""
+        """``{"ok": bool, "reason": str | None, ...}``, as last seen; never waits and never raises."""
+        ...
+
+    def close(self) -> None:
+        """Tell what is not told yet, within two seconds."""
         ...
 
 

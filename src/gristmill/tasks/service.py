@@ -9,17 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gristmill.clock import Clock
-from gristmill.errors import Conflict, GristmillError, InvalidInput
+from gristmill.errors import Conflict, InvalidInput
 from gristmill.failpoints import failpoint
 from gristmill.ids import content_hash, new_id
-from gristmill.logs import get_log
 from gristmill.tasks.kind import Kind, decode_payload
 from gristmill.tasks.model import Event, Json, NewTask, Task, TaskFilter, TaskState
 from gristmill.tasks.ports import Engine, TaskStore
 
 __all__ = ["TaskService", "eta_seconds"]
-
-_log = get_log(__name__)
 
 _FIRST_LOOK_SECONDS = 0.004
 _SLOWEST_LOOK_SECONDS = 0.1
@@ -63,10 +60,12 @@ class TaskService:
             raise InvalidInput("priority_out_of_range", value=priority)
         decode_payload(rules, payload)
         request = json.dumps([kind, payload, priority, delay_seconds, collection], sort_keys=True)
+        task_id = task_id or new_id()
         return NewTask(
-            id=task_id or new_id(),
+            id=task_id,
             kind=kind,
             queue=rules.queue,
+            engine=self._engine.choose(task_id),
             payload=payload,
             priority=priority,
             max_attempts=rules.retry.max_attempts,
@@ -94,15 +93,8 @@ class TaskService:
         return accepted
 
     def _tell(self, tasks: Sequence[Task]) -> None:
-        # The rows are durable by now: whatever goes wrong here, the sweeper or a pulling worker finds them.
-        if not tasks:
-            return
-        try:
+        if tasks:
             self._engine.dispatch(tasks)
-            if not self._engine.pulls:
-                self._store.mark_dispatched([task.id for task in tasks], self._engine.name)
-        except GristmillError as error:
-            _log.warning("engine.dispatch_failed", engine=self._engine.name, error=str(error))
 
     def get(self, task_id: str) -> Task:
         """The task; :class:`NotFound` if there is none."""
@@ -142,10 +134,7 @@ class TaskService:
         changed = self._store.request_cancel(where)
         if changed:
             # The request is durable by now; the engine only makes it heard sooner.
-            try:
-                self._engine.revoke(where.ids)
-            except GristmillError as error:
-                _log.warning("engine.revoke_failed", engine=self._engine.name, error=str(error))
+            self._engine.revoke(where.ids)
         return changed
 
     def cancel_one(self, task_id: str) -> Task:

@@ -1,9 +1,9 @@
-"""The repair pass: gives back what dead workers held, wakes what is due, tells engines what they were not told, tidies.
+"""The repair pass: gives back what dead workers held, wakes what is due, moves what its engine cannot run, tidies.
 
 Any number of sweepers may run; every duty is a guarded change that a second one finds already made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gristmill.clock import Clock
@@ -17,7 +17,9 @@ __all__ = ["Duty", "Sweeper", "WorkerWatch"]
 
 _log = get_log(__name__)
 
-_DISPATCH_BATCH = 1000
+_REASSIGN_BATCH = 1000
+_REASSIGN_SECONDS = 2.0
+"""How long one sweep moves tasks at most; the rest is moved by the next."""
 _PURGE_BATCH = 500
 
 
@@ -66,7 +68,7 @@ class Duty:
 
 
 class Sweeper:
-    """Carries out its duties; one that fails does not stop the others."""
+    """Carries out its duties; one that fails does not stop the others. ``record`` is told what each sweep had to do."""
 
     def __init__(
         self,
@@ -74,20 +76,24 @@ class Sweeper:
         engine: Engine,
         clock: Clock,
         *,
+        engines: Collection[str],
         lease_seconds: float,
         history_seconds: float,
         extra: Sequence[Duty] = (),
+        record: Callable[[Mapping[str, int]], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._engine = engine
+        self._engines = frozenset(engines)
         self._clock = clock
         self._watch = WorkerWatch(clock, lease_seconds=lease_seconds)
         self._patience_seconds = lease_seconds / 8
         self._history = int(history_seconds * 1_000_000)
+        self._record = record
         self._duties = (
             Duty("workers.expired", self._expire),
             Duty("tasks.promoted", self._promote),
-            Duty("tasks.dispatched", self._dispatch),
+            Duty("tasks.reassigned", self.reassign),
             Duty("items.purged", store.purge_items),
             Duty("history.purged", self._purge),
             *extra,
@@ -106,10 +112,20 @@ class Sweeper:
             if count:
                 done[duty.name] = count
                 _log.info(duty.name, count=count)
+        try:
+            self._record(done)
+        except GristmillError as error:
+            _log.warning("sweep.unrecorded", error=str(error))
         return done
 
     def _expire(self) -> int:
-        dead = self._watch.dead(self._store.workers())
+        try:
+            workers = self._store.workers()
+        except Unavailable:
+            # Nor could they beat; what stood still meanwhile says nothing.
+            self._watch.forget()
+            raise
+        dead = self._watch.dead(workers)
         if dead and not self._could_write():
             # Nor could they: a beat that could not be written is no death.
             self._watch.forget()
@@ -132,18 +148,21 @@ class Sweeper:
 
     def _promote(self) -> int:
         promoted = self._store.promote_due()
-        if promoted and self._engine.pulls:
+        if promoted:
             self._engine.dispatch([])
         return promoted
 
-    def _dispatch(self) -> int:
-        if self._engine.pulls:
-            return 0
-        tasks = self._store.undispatched(limit=_DISPATCH_BATCH)
-        if tasks:
-            self._engine.dispatch(tasks)
-            self._store.mark_dispatched([task.id for task in tasks], self._engine.name)
-        return len(tasks)
+    def reassign(self) -> int:
+        """Give waiting tasks of engines that run nothing now to those that do; how many were moved."""
+        until = self._clock.monotonic() + _REASSIGN_SECONDS
+        moved = 0
+        for engine in self._engines.difference(self._engine.homes):
+            while batch := self._store.reassign(engine, self._engine.choose, limit=_REASSIGN_BATCH):
+                self._engine.dispatch(batch)
+                moved += len(batch)
+                if self._clock.monotonic() > until:
+                    return moved
+        return moved
 
     def _purge(self) -> int:
         return self._store.purge(finished_before=self._clock.now() - self._history, limit=_PURGE_BATCH)

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from gristmill.engines.local import LOCAL
+from gristmill.engines.policy import ENGINES
 from gristmill.errors import GristmillError, InvalidInput, Unavailable
 from gristmill.settings import Settings, load_settings
 from gristmill.worker.foreground import run_worker
@@ -18,6 +20,8 @@ def main() -> int:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file to read")
     parser.add_argument("--queues", metavar="A,B", help="queues to listen to")
     parser.add_argument("--concurrency", type=int, metavar="N", help="slots; by default one per CPU core")
+    parser.add_argument("--engine", choices=ENGINES, default=LOCAL, help="whose tasks to run, without its messages")
+    parser.add_argument("--name", help="what others see; by default made of engine, host and process")
     parser.add_argument("--attached", action="store_true", help="stop when standard input ends")
     options = parser.parse_args()
     settings: Settings | None = None
@@ -27,7 +31,7 @@ def main() -> int:
             data=options.data,
             overrides={"workers": {"queues": options.queues, "concurrency": options.concurrency}},
         )
-        run_worker(settings, attached=options.attached)
+        run_worker(settings, attached=options.attached, engine=options.engine, name=options.name)
     except GristmillError as error:
         language = settings.language if settings is not None else "en"
         sys.stderr.write(f"error: {error.message(language)}\n")

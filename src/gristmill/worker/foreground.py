@@ -6,6 +6,7 @@ import sys
 import threading
 
 from gristmill.app import open_gristmill
+from gristmill.engines.local import LOCAL
 from gristmill.logs import configure_logs
 from gristmill.settings import Settings
 from gristmill.worker.supervisor import Supervisor
@@ -13,14 +14,18 @@ from gristmill.worker.supervisor import Supervisor
 __all__ = ["cores", "run_worker"]
 
 
-def run_worker(settings: Settings, *, attached: bool = False) -> None:
-    """Work until SIGTERM or SIGINT; ``attached``, also until standard input ends, which it does with who started us."""
+def run_worker(settings: Settings, *, attached: bool = False, engine: str = LOCAL, name: str | None = None) -> None:
+    """Run tasks of ``engine`` until SIGTERM or SIGINT.
+
+    ``attached``, also until standard input ends, which it does with who started us. ``name`` is what others see.
+    """
     configure_logs(settings.log.level, settings.log.format)
     app = open_gristmill(settings)
     if attached:
         threading.Thread(target=_stop_at_end_of_input, name="attachment", daemon=True).start()
     try:
-        Supervisor(app, count=settings.workers.concurrency or cores()).run()
+        count = settings.workers.concurrency or cores()
+        Supervisor(app, count=count, engine=engine, name=name).run()
     finally:
         app.close()
 

@@ -66,10 +66,11 @@ _TURN_NS = 5_000_000
 class Slot:
     """The loop of one slot."""
 
-    def __init__(self, app: Gristmill, channel: Channel, *, worker_id: str, index: int) -> None:
+    def __init__(self, app: Gristmill, channel: Channel, *, worker_id: str, engine: str, index: int) -> None:
         self._app = app
         self._channel = channel
         self._worker_id = worker_id
+        self._engine = engine
         self._index = index
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._runner = Runner(app.store, app.kinds, build_handlers(app), app.clock)
@@ -98,6 +99,9 @@ class Slot:
         signal.signal(signal.SIGUSR1, self._interrupt)
         signal.signal(signal.SIGALRM, self._alarm)
         threading.Thread(target=self._listen, name="channel", daemon=True).start()
+        # Only this thread steps back, and those it starts from now on: not what listens, nor what writes.
+        self._app.database.transact_apart()
+        _step_back(self._app.settings.workers.nice)
         self._channel.send(event="ready", pid=os.getpid())
         share = self._app.settings.workers.max_tasks_per_slot
         done = 0
@@ -140,9 +144,15 @@ class Slot:
                 failpoint("before_finish")
                 self._runner.finish(portion)
                 failpoint("after_finish")
-                if any(isinstance(outcome, Completed | Waiting) and outcome.spawn for _, outcome in portion):
-                    # Children are work that the other slots have not heard of.
-                    self._app.bell.ring()
+                spawned = [
+                    child
+                    for _, outcome in portion
+                    if isinstance(outcome, Completed | Waiting)
+                    for child in outcome.spawn
+                ]
+                if spawned:
+                    # Children are work that nobody else has heard of.
+                    self._app.engine.dispatch(spawned)
 
     def _give_back(self, reason: str) -> None:
         """Release what was claimed and has not begun, for others to take."""
@@ -165,6 +175,7 @@ class Slot:
                 self._worker_id,
                 queues=settings.workers.queues,
                 kinds=self._runner.kinds,
+                engines=self._app.engines.claimed_by(self._engine),
                 slot=self._index,
                 # Tasks shorter than a transaction are taken together; a longer one is taken alone, so that none waits
                 # behind it that another slot could run.
@@ -294,9 +305,8 @@ def main() -> NoReturn:
         sys.exit(0)
     settings = Settings.model_validate(start["settings"])
     configure_logs(settings.log.level, settings.log.format)
-    _step_back(settings.workers.nice)
     app = open_gristmill(settings)
-    slot = Slot(app, channel, worker_id=start["worker"], index=start["slot"])
+    slot = Slot(app, channel, worker_id=start["worker"], engine=start["engine"], index=start["slot"])
     _bound_memory(settings.workers.memory_limit_mb)
     slot.run()
     app.close()
@@ -314,12 +324,17 @@ def _die_with_parent() -> None:
 
 
 def _step_back(nice: int) -> None:
+    """Leave the processor to others: this thread, and those it starts from now on."""
     level = os.nice(nice)
-    # Linux may schedule each session as a group of its own, in which niceness only ranks its members.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
+    if sys.platform != "linux" or nice == 0:
+        return
+    # Linux may schedule each session as a group of its own, in which niceness only ranks its members. The group steps
+    # back half as far, as threads that did not are in it too; unless it is of somebody who started a worker by hand.
+    if os.getsid(0) in (os.getpid(), os.getppid()):
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(nice // 2), encoding="ascii")
     number = _SCHED_SETATTR.get(platform.machine())
-    if nice > 0 and sys.platform == "linux" and number is not None:
+    if number is not None:
         # Niceness says how much of the time others get, not how soon. Linux lets nobody interrupt the turn of another
         # unless that one asked for longer turns than usual: without it, whoever waits for the disk while all cores
         # compute waits 4 ms longer each time. A kernel that knows no length of turns ignores it.

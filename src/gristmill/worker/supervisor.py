@@ -19,8 +19,10 @@ from types import FrameType
 
 import psutil
 
+import gristmill
 from gristmill.app import Gristmill
 from gristmill.engines.bell import Listener
+from gristmill.engines.local import LOCAL
 from gristmill.errors import GristmillError
 from gristmill.ids import new_id
 from gristmill.logs import get_log
@@ -94,11 +96,21 @@ class _Slot:
 
 
 class Supervisor:
-    """One worker process with ``count`` slots."""
+    """One worker process with ``count`` slots, which run the tasks of ``engine``; ``name`` is what others see."""
 
-    def __init__(self, app: Gristmill, *, count: int, slot_command: Sequence[str] = _SLOT_COMMAND) -> None:
+    def __init__(
+        self,
+        app: Gristmill,
+        *,
+        count: int,
+        engine: str = LOCAL,
+        name: str | None = None,
+        slot_command: Sequence[str] = _SLOT_COMMAND,
+    ) -> None:
         self._app = app
         self._count = count
+        self._engine = engine
+        self._name = name or f"{engine}@{socket.gethostname()}:{os.getpid()}"
         self._slot_command = slot_command
         self._worker_id = ""
         self._slots: dict[int, _Slot] = {}
@@ -147,17 +159,17 @@ class Supervisor:
 
     def _register(self) -> None:
         self._worker_id = new_id()
-        host = socket.gethostname()
         settings = self._app.settings
         self._app.store.register_worker(
             Worker(
                 id=self._worker_id,
-                name=f"{self._app.engine.name}@{host}:{os.getpid()}",
-                engine=self._app.engine.name,
+                name=self._name,
+                engine=self._engine,
                 queues=settings.workers.queues,
                 slots=self._count,
                 pid=os.getpid(),
-                host=host,
+                host=socket.gethostname(),
+                version=gristmill.__version__,
             )
         )
         self._next_beat = time.monotonic() + self._beat_seconds
@@ -210,15 +222,20 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         # One that does not read for so long has stopped; waiting for it would stop the heartbeat as well.
         ours.settimeout(_LISTENS_WITHIN_SECONDS)
+        leads_session = os.getsid(0) == os.getpid()
         process = subprocess.Popen(
             [*self._slot_command, str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            # Groups of their own, to be killed as one; see the slot about sessions.
+            process_group=0 if leads_session else None,
+            start_new_session=not leads_session,
         )
         theirs.close()
         slot = _Slot(index=index, process=process, channel=Channel(ours))
-        slot.channel.send(settings=dump_settings(self._app.settings), worker=self._worker_id, slot=index)
+        slot.channel.send(
+            settings=dump_settings(self._app.settings), worker=self._worker_id, engine=self._engine, slot=index
+        )
         self._slots[index] = slot
         self._selector.register(slot.channel, selectors.EVENT_READ, slot)
 

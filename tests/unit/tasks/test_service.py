@@ -1,44 +1,35 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gristmill.engines.bell import Bell
+from gristmill.engines.broker import BrokerEngine
 from gristmill.errors import Conflict, InvalidInput, NotFound, Unavailable
 from gristmill.kinds import KINDS
-from gristmill.tasks.model import Completed, Failed, Progress, Task, TaskFilter, TaskState
+from gristmill.tasks.model import Completed, Failed, Progress, TaskFilter, TaskState
 from gristmill.tasks.service import TaskService, eta_seconds
+from tests.contracts.engines import Line
 from tests.support.clock import TestClock
 from tests.support.tasks import ERROR, Bench
 
 
-class DownEngine:
-    """An engine whose broker does not answer."""
-
-    name = "down"
-    pulls = False
-
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        del tasks
-        raise Unavailable("broker_unreachable")
-
-    def revoke(self, task_ids: Sequence[str]) -> None:
-        del task_ids
-        raise Unavailable("broker_unreachable")
-
-    def health(self) -> Mapping[str, Any]:
-        return {"ok": False, "reason": "down"}
-
-
 @pytest.fixture
-def service(bench: Bench, clock: TestClock) -> TaskService:
-    return TaskService(bench.store, DownEngine(), KINDS, clock)
+def service(bench: Bench, clock: TestClock, tmp_path: Path) -> Iterator[TaskService]:
+    """One whose broker does not answer."""
+    line = Line()
+    line.fault = Unavailable("broker_unreachable", reason="refused")
+    engine = BrokerEngine(line, Bell(tmp_path))
+    yield TaskService(bench.store, engine, KINDS, clock)
+    engine.close()
 
 
 def test_submit_accepts_when_the_engine_is_down(service: TaskService, bench: Bench) -> None:
     task = service.submit("ping", {"note": "x"})
 
     assert bench.get(task) == task
-    assert [waiting.id for waiting in bench.store.undispatched(limit=5)] == [task.id]
+    assert (task.state, task.engine) == (TaskState.PENDING, "line")
 
 
 def test_cancel_is_kept_when_the_engine_is_down(service: TaskService, bench: Bench) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from gristmill.errors import Unavailable
-from gristmill.tasks.model import Completed, Released, Retried, Task, TaskState
+from gristmill.tasks.model import Completed, Released, Retried, TaskState
+from gristmill.tasks.ports import Ready
 from gristmill.tasks.sweeper import Duty, Sweeper, WorkerWatch
 from tests.support.clock import TestClock
 from tests.support.flaky import FlakyStore
@@ -17,16 +18,18 @@ LEASE = 30.0
 class NotedEngine:
     """An engine that notes what it was told."""
 
-    name = "noted"
+    name = "local"
 
-    def __init__(self, *, pulls: bool) -> None:
-        self.pulls = pulls
+    homes = ("local",)
+
+    def __init__(self) -> None:
         self.told: list[list[str]] = []
-        self.fails = False
 
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        if self.fails:
-            raise Unavailable("broker_unreachable")
+    def choose(self, task_id: str) -> str:
+        del task_id
+        return self.name
+
+    def dispatch(self, tasks: Sequence[Ready]) -> None:
         self.told.append([task.id for task in tasks])
 
     def revoke(self, task_ids: Sequence[str]) -> None:
@@ -35,10 +38,19 @@ class NotedEngine:
     def health(self) -> Mapping[str, Any]:
         return {"ok": True, "reason": None}
 
+    def close(self) -> None:
+        pass
+
 
 def sweeper(bench: Bench, clock: TestClock, engine: NotedEngine | None = None, *extra: Duty) -> Sweeper:
     return Sweeper(
-        bench.store, engine or NotedEngine(pulls=True), clock, lease_seconds=LEASE, history_seconds=60, extra=extra
+        bench.store,
+        engine or NotedEngine(),
+        clock,
+        engines=("local", "celery", "rq"),
+        lease_seconds=LEASE,
+        history_seconds=60,
+        extra=extra,
     )
 
 
@@ -91,7 +103,7 @@ def test_watch_starts_afresh_with_a_worker_that_was_away(clock: TestClock) -> No
 
 
 def test_sweep_returns_what_a_dead_worker_held_and_rings_for_it(bench: Bench, clock: TestClock) -> None:
-    engine = NotedEngine(pulls=True)
+    engine = NotedEngine()
     task, sweeping = bench.started(), sweeper(bench, clock, engine)
     first = sweeping.sweep()
     clock.pass_time(LEASE)
@@ -108,7 +120,7 @@ def test_sweep_returns_what_a_dead_worker_held_and_rings_for_it(bench: Bench, cl
 def test_sweep_spares_a_worker_that_cannot_beat_because_nobody_can_write(bench: Bench, clock: TestClock) -> None:
     task = bench.started()
     store: Any = FlakyStore(bench.store, "heartbeat", Unavailable("database_busy"), times=1)
-    sweeping = Sweeper(store, NotedEngine(pulls=True), clock, lease_seconds=LEASE, history_seconds=60)
+    sweeping = Sweeper(store, NotedEngine(), clock, engines=(), lease_seconds=LEASE, history_seconds=60)
     sweeping.sweep()
     clock.pass_time(LEASE)
 
@@ -131,7 +143,7 @@ def test_sweep_spares_a_worker_that_waits_for_the_same_lock_as_the_sweep(bench: 
 
     bench.started()
     store: Any = Locked(bench.store, "", Unavailable("database_busy"), times=0)
-    sweeping = Sweeper(store, NotedEngine(pulls=True), clock, lease_seconds=LEASE, history_seconds=60)
+    sweeping = Sweeper(store, NotedEngine(), clock, engines=(), lease_seconds=LEASE, history_seconds=60)
     sweeping.sweep()
     clock.pass_time(LEASE)
 
@@ -163,7 +175,7 @@ def test_sweep_of_two_sweepers_expires_a_worker_once(bench: Bench, clock: TestCl
 
 
 def test_sweep_promotes_what_is_due_and_rings(bench: Bench, clock: TestClock) -> None:
-    engine = NotedEngine(pulls=True)
+    engine = NotedEngine()
     bench.add(scheduled_at=clock.now() + 1_000_000)
     sweeping = sweeper(bench, clock, engine)
     sweeping.sweep()
@@ -174,26 +186,16 @@ def test_sweep_promotes_what_is_due_and_rings(bench: Bench, clock: TestClock) ->
     assert len(bench.claim()) == 1
 
 
-def test_sweep_tells_a_pushing_engine_what_it_was_not_told(bench: Bench, clock: TestClock) -> None:
-    engine = NotedEngine(pulls=False)
-    tasks, sweeping = [bench.add(priority=1), bench.add(priority=9)], sweeper(bench, clock, engine)
+def test_sweep_moves_what_waits_for_an_engine_that_runs_nothing(bench: Bench, clock: TestClock) -> None:
+    engine = NotedEngine()
+    stranded, later = bench.add(engine="rq"), bench.add(engine="celery", scheduled_at=clock.now() + 1)
+    home = bench.add(engine="local")
+    sweeping = sweeper(bench, clock, engine)
 
-    assert sweeping.sweep() == {"tasks.dispatched": 2}
+    assert sweeping.sweep() == {"tasks.reassigned": 2}
     assert sweeping.sweep() == {}
-    assert engine.told == [[tasks[1].id, tasks[0].id]]
-    assert bench.get(tasks[0]).engine == "noted"
-
-
-def test_sweep_tells_again_when_the_engine_could_not_be_reached(bench: Bench, clock: TestClock) -> None:
-    engine = NotedEngine(pulls=False)
-    task, sweeping = bench.add(), sweeper(bench, clock, engine)
-    engine.fails = True
-    failed = sweeping.sweep()
-    engine.fails = False
-
-    assert failed == {}
-    assert sweeping.sweep() == {"tasks.dispatched": 1}
-    assert engine.told == [[task.id]]
+    assert [bench.get(task).engine for task in (stranded, later, home)] == ["local"] * 3
+    assert sorted(task_id for told in engine.told for task_id in told) == sorted([stranded.id, later.id])
 
 
 def test_sweep_does_its_other_duties_when_one_fails(bench: Bench, clock: TestClock) -> None:

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 
 from gristmill.api.auth import needs
 from gristmill.api.bodies import StrictRoute
-from gristmill.api.celery import celery_state, percent
 from gristmill.api.envelope import Envelope, Reply
 from gristmill.api.gristmill import Service
 from gristmill.api.idempotency import IdempotencyKey
@@ -18,6 +17,7 @@ from gristmill.api.waiting import WaitingRoom
 from gristmill.app import Gristmill
 from gristmill.clock import to_rfc3339
 from gristmill.db.keys import Scope
+from gristmill.engines.celery_states import celery_state, percent
 from gristmill.errors import Conflict, error_from
 from gristmill.tasks.model import Task, TaskState
 
@@ -107,7 +107,7 @@ def index_documents(
             indexed = _indexed(app, task, reply)
             return reply(indexed, "documents_indexed", ok=indexed.success, failed=indexed.failed)
     response.status_code = 202
-    queued = Queued(task_id=task.id, doc_ids=doc_ids, mode=app.tasks.engine.name)
+    queued = Queued(task_id=task.id, doc_ids=doc_ids, mode=task.engine or app.tasks.engine.name)
     return reply(queued, "documents_queued", count=len(doc_ids))
 
 

@@ -1,7 +1,7 @@
 """The claim: the one hot statement, written by hand for each database and prepared once per shape.
 
-Each queue is one ordered look into the index of ready tasks, and the looks are merged: a single query over all
-queues would have to sort every ready row.
+Each queue of each engine is one ordered look into the index of ready tasks, and the looks are merged: a single query
+over all of them would have to sort every ready row.
 """
 
 from functools import cache
@@ -16,15 +16,14 @@ __all__ = ["claim_statement", "ready_statement"]
 _LOOK = """
 SELECT * FROM (
     SELECT number, priority, ready_at FROM tasks
-    WHERE queue = :queue_{index} AND state = 'pending' AND due
+    WHERE engine = :engine_{engine} AND queue = :queue_{queue} AND state = 'pending' AND due
       AND kind IN ({kinds}) {only}
     ORDER BY {order} LIMIT :limit {lock}
-) AS look_{index}"""
+) AS look_{engine}_{queue}"""
 
 _CLAIM = """
 UPDATE tasks SET
     state = 'processing', worker_id = :worker_id, slot = :slot, lease = lease + 1, attempt = attempt + 1,
-    engine = (SELECT engine FROM workers WHERE id = :worker_id),
     started_at = :now, updated_at = :now,
     stage = CASE WHEN checkpoint IS NULL THEN '' ELSE stage END,
     unit = CASE WHEN checkpoint IS NULL THEN '' ELSE unit END,
@@ -42,7 +41,7 @@ _ELEMENTS = {
 """The values of a parameter that is a JSON array."""
 
 
-def _chosen(dialect: str, queues: int, *, by_age: bool, by_id: bool, lock: bool) -> str:
+def _chosen(dialect: str, engines: int, queues: int, *, by_age: bool, by_id: bool, lock: bool) -> str:
     elements = _ELEMENTS[dialect].format
     order = "ready_at, number" if by_age else "priority DESC, number"
     only = f"AND id IN ({elements(name='ids')})" if by_id else ""
@@ -55,18 +54,20 @@ def _chosen(dialect: str, queues: int, *, by_age: bool, by_id: bool, lock: bool)
         "order": order,
         "lock": "FOR UPDATE SKIP LOCKED" if lock and dialect == "postgres" else "",
     }
-    looks = " UNION ALL ".join(_LOOK.format(index=index, **values) for index in range(queues))
+    looks = " UNION ALL ".join(
+        _LOOK.format(engine=engine, queue=queue, **values) for engine in range(engines) for queue in range(queues)
+    )
     return f"SELECT number FROM ({looks}) AS looks ORDER BY {order} LIMIT :limit"  # noqa: S608 - made of constants above
 
 
 @cache
-def ready_statement(dialect: str, queues: int, *, by_age: bool, by_id: bool) -> TextClause:
+def ready_statement(dialect: str, engines: int, queues: int, *, by_age: bool, by_id: bool) -> TextClause:
     """Finds the numbers that :func:`claim_statement` would take; no rows, no need for the write lock."""
-    return text(_chosen(dialect, queues, by_age=by_age, by_id=by_id, lock=False))
+    return text(_chosen(dialect, engines, queues, by_age=by_age, by_id=by_id, lock=False))
 
 
 @cache
-def claim_statement(dialect: str, queues: int, *, by_age: bool, by_id: bool) -> TextualSelect:
-    """Takes ready tasks of ``queue_0`` ... for ``worker_id``; parameters ``kinds`` and ``ids`` are JSON arrays."""
-    chosen = _chosen(dialect, queues, by_age=by_age, by_id=by_id, lock=True)
+def claim_statement(dialect: str, engines: int, queues: int, *, by_age: bool, by_id: bool) -> TextualSelect:
+    """Takes ready tasks of ``engine_0`` ... and ``queue_0`` ... for ``worker_id``; parameters ``kinds`` and ``ids`` are JSON arrays."""
+    chosen = _chosen(dialect, engines, queues, by_age=by_age, by_id=by_id, lock=True)
     return text(_CLAIM.format(chosen=chosen)).columns(**{column.name: column.type for column in tasks.c})

@@ -57,7 +57,7 @@ __all__ = [
     "retry_tasks",
 ]
 
-_FRESH_TRY: Mapping[str, Any] = {"waiting": False, "worker_id": None, "dispatched_at": None, "due": True}
+_FRESH_TRY: Mapping[str, Any] = {"waiting": False, "worker_id": None, "due": True}
 
 
 # Built once: building a statement costs more than running it.

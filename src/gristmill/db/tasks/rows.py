@@ -98,6 +98,7 @@ def new_row(task: NewTask, now: int) -> dict[str, Any]:
         "scheduled_at": task.scheduled_at,
         "cancel_requested": False,
         "waiting": False,
+        "engine": task.engine,
         "parent_id": task.parent_id,
         "collection": task.collection,
         "user_id": task.user_id,

@@ -1,7 +1,8 @@
 """The task store on SQL: each port method is one transaction."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.engine import Connection
@@ -10,8 +11,8 @@ from gristmill.clock import Clock
 from gristmill.db.database import Database
 from gristmill.db.schema import (
     task_events,
+    task_is_ready,
     task_is_scheduled,
-    task_is_undispatched,
     task_items,
     tasks,
     workers,
@@ -21,6 +22,7 @@ from gristmill.db.tasks.claims import claim_statement, ready_statement
 from gristmill.db.tasks.completions import complete_all, is_plain
 from gristmill.db.tasks.moves import cancel_tasks, end_attempt, record, retry_tasks
 from gristmill.db.tasks.rows import event_from, matches, progress_values, task_from, worker_from
+from gristmill.db.tasks.unanswered import Unanswered
 from gristmill.errors import NotFound
 from gristmill.tasks.model import (
     Completed,
@@ -64,6 +66,7 @@ class SqlTaskStore:
         self._database = database
         self._clock = clock
         self._acceptance = Acceptance(database, clock)
+        self._unanswered = Unanswered(database)
         self._result_expires = result_expires_seconds * 1_000_000
 
     def add(self, tasks: Sequence[NewTask]) -> list[Task]:
@@ -98,35 +101,61 @@ class SqlTaskStore:
         with self._database.read() as tx:
             return {TaskState(state): count for state, count in tx.execute(statement)}
 
+    def latest_ends(self, engine: str, *, since: int, limit: int) -> list[tuple[TaskState, float]]:
+        statement = (
+            select(tasks.c.state, tasks.c.finished_at - tasks.c.ready_at)
+            .where(
+                tasks.c.finished_at >= since,
+                tasks.c.ready_at >= since,
+                tasks.c.engine == engine,
+                tasks.c.state.in_([TaskState.COMPLETED, TaskState.FAILED]),
+            )
+            .order_by(tasks.c.finished_at.desc())
+            .limit(limit)
+        )
+        with self._database.read() as tx:
+            return [(TaskState(state), micros / 1_000_000) for state, micros in tx.execute(statement)]
+
     def claim(
         self,
         worker_id: str,
         *,
         queues: Sequence[str],
         kinds: Collection[str],
+        engines: Sequence[str] = ("local",),
         slot: int = 0,
         limit: int = 1,
         ready_before: int | None = None,
         ids: Sequence[str] | None = None,
     ) -> list[Task]:
-        if not queues:
+        if not queues or not engines:
             return []
         shape = {"by_age": ready_before is not None, "by_id": ids is not None}
         values: dict[str, object] = {f"queue_{index}": queue for index, queue in enumerate(queues)}
+        values |= {f"engine_{index}": engine for index, engine in enumerate(engines)}
         values |= {"kinds": json.dumps(sorted(kinds)), "limit": limit}
         if ready_before is not None:
             values["ready_before"] = ready_before
         if ids is not None:
             values["ids"] = json.dumps(list(ids))
+        if carried_out := self._unanswered.carried_out(worker_id, slot, ids):
+            return carried_out
         # An idle worker asks often; it must not take the write lock to learn that there is nothing.
         with self._database.read() as tx:
-            if tx.execute(ready_statement(self._database.dialect, len(queues), **shape), values).first() is None:
+            ready = ready_statement(self._database.dialect, len(engines), len(queues), **shape)
+            if tx.execute(ready, values).first() is None:
                 return []
         now = self._clock.now()
         values |= {"worker_id": worker_id, "slot": slot, "now": now}
-        with self._database.write() as tx:
-            rows = list(tx.execute(claim_statement(self._database.dialect, len(queues), **shape), values))
+        statement = claim_statement(self._database.dialect, len(engines), len(queues), **shape)
+
+        def claim(tx: Connection) -> list[Any]:
+            rows = list(tx.execute(statement, values))
             record(tx, rows, "claimed", now)
+            return rows
+
+        with self._unanswered.asked(worker_id, slot, now):
+            rows = self._database.transact(claim, once=True)
         if ready_before is not None:
             return [task_from(row) for row in sorted(rows, key=lambda row: (row.ready_at, row.number))]
         return [task_from(row) for row in sorted(rows, key=lambda row: (-row.priority, row.number))]
@@ -142,26 +171,26 @@ class SqlTaskStore:
             )
             .values(updated_at=self._clock.now(), **progress_values(progress))
         )
-        with self._database.write() as tx:
-            return tx.execute(statement).rowcount == 1
+        return self._database.transact(lambda tx: tx.execute(statement).rowcount == 1)
 
     def finish(self, task_id: str, lease: int, outcome: Outcome) -> Task | None:
         return self.finish_all([(task_id, lease, outcome)])[0]
 
     def finish_all(self, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
+        return self._database.transact(lambda tx: self._end_all(tx, endings), once=True)
+
+    def _end_all(self, tx: Connection, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
         ended: list[Task | None] = []
         plain: list[tuple[str, int, Completed]] = []
-        with self._database.write() as tx:
-            for task_id, lease, outcome in endings:
-                if is_plain(outcome):
-                    plain.append((task_id, lease, outcome))
-                    continue
-                # What comes before this one has to have happened when it does.
-                ended += self._complete(tx, plain)
-                plain.clear()
-                ended.append(self._end_held(tx, task_id, lease, outcome))
+        for task_id, lease, outcome in endings:
+            if is_plain(outcome):
+                plain.append((task_id, lease, outcome))
+                continue
+            # What comes before this one has to have happened when it does.
             ended += self._complete(tx, plain)
-        return ended
+            plain.clear()
+            ended.append(self._end_held(tx, task_id, lease, outcome))
+        return [*ended, *self._complete(tx, plain)]
 
     def _complete(self, tx: Connection, endings: Sequence[tuple[str, int, Completed]]) -> Sequence[Task | None]:
         if len(endings) > 1:
@@ -261,25 +290,34 @@ class SqlTaskStore:
             if tx.execute(select(tasks.c.number).where(late).limit(1)).first() is None:
                 return 0
         with self._database.write() as tx:
-            result = tx.execute(update(tasks).where(late).values(due=True, dispatched_at=None, updated_at=now))
+            result = tx.execute(update(tasks).where(late).values(due=True, updated_at=now))
             return result.rowcount
 
-    def undispatched(self, *, limit: int) -> Sequence[Task]:
-        statement = (
-            select(tasks).where(task_is_undispatched).order_by(tasks.c.priority.desc(), tasks.c.number).limit(limit)
-        )
-        with self._database.read() as tx:
-            return [task_from(row) for row in tx.execute(statement)]
-
-    def mark_dispatched(self, task_ids: Sequence[str], engine: str) -> None:
+    def reassign(self, engine: str, choose: Callable[[str], str], *, limit: int) -> list[Task]:
         now = self._clock.now()
+        moved: list[Any] = []
         with self._database.write() as tx:
-            for start in range(0, len(task_ids), 500):
-                tx.execute(
-                    update(tasks)
-                    .where(tasks.c.id.in_(task_ids[start : start + 500]), tasks.c.state == TaskState.PENDING)
-                    .values(dispatched_at=now, engine=engine)
-                )
+            found: list[str] = []
+            for waits in (task_is_ready, task_is_scheduled):
+                waiting = select(tasks.c.id).where(waits, tasks.c.engine == engine).limit(limit - len(found))
+                # Others may move them at the same time, or claim them.
+                found += tx.execute(waiting.with_for_update(skip_locked=True)).scalars()
+            chosen: dict[str, list[str]] = {}
+            for task_id in found:
+                if (name := choose(task_id)) != engine:
+                    chosen.setdefault(name, []).append(task_id)
+            for name, ids in chosen.items():
+                for start in range(0, len(ids), 500):
+                    statement = (
+                        update(tasks)
+                        .where(tasks.c.id.in_(ids[start : start + 500]), tasks.c.state == TaskState.PENDING)
+                        .values(engine=name, updated_at=now)
+                        .returning(*tasks.c)
+                    )
+                    rows = list(tx.execute(statement))
+                    record(tx, rows, "engine_changed", now, {"from": engine, "to": name})
+                    moved += rows
+        return [task_from(row) for row in moved]
 
     def purge(self, *, finished_before: int, limit: int) -> int:
         parent = tasks.alias("parent")
