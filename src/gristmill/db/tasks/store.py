@@ -20,7 +20,7 @@ from gristmill.db.schema import (
 from gristmill.db.tasks.acceptance import Acceptance
 from gristmill.db.tasks.claims import claim_statement, ready_statement
 from gristmill.db.tasks.completions import complete_all, is_plain
-from gristmill.db.tasks.moves import cancel_tasks, end_attempt, record, retry_tasks
+from gristmill.db.tasks.moves import cancel_tasks, end_attempt, has_state, record, retry_tasks
 from gristmill.db.tasks.rows import event_from, matches, progress_values, task_from, worker_from
 from gristmill.db.tasks.unanswered import Unanswered
 from gristmill.errors import NotFound
@@ -310,7 +310,7 @@ class SqlTaskStore:
                 for start in range(0, len(ids), 500):
                     statement = (
                         update(tasks)
-                        .where(tasks.c.id.in_(ids[start : start + 500]), tasks.c.state == TaskState.PENDING)
+                        .where(tasks.c.id.in_(ids[start : start + 500]), has_state(TaskState.PENDING))
                         .values(engine=name, updated_at=now)
                         .returning(*tasks.c)
                     )

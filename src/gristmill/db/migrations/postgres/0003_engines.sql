@@ -14,3 +14,7 @@ CREATE TABLE controls (
     version BIGINT NOT NULL,
     changed_at BIGINT NOT NULL
 );
+
+-- What is rare is found among a million that wait.
+CREATE INDEX tasks_kind ON tasks (kind, number);
+CREATE INDEX tasks_collection ON tasks (collection, number) WHERE collection IS NOT NULL;

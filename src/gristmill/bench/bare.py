@@ -1,0 +1,98 @@
+"""Bare Celery and bare RQ, as their documentation starts them, on the same broker and the same number of slots."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from gristmill.bench.contender import Processes
+from gristmill.bench.marks import BEGAN, ENDED, FILE, Marks
+
+__all__ = ["BareCelery", "BareRq"]
+
+BROKER = "GRISTMILL_BENCH_BROKER"
+_START_SECONDS = 60.0
+
+
+class _Bare:
+    """What both have in common: tasks that leave marks in a file."""
+
+    name = ""
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        self._folder = folder
+        self._url = redis_url
+        folder.mkdir()
+        marks = folder / "marks"
+        environment = {BROKER: redis_url, FILE: str(marks)}
+        # Whoever submits imports the same modules.
+        os.environ.update(environment)
+        self._marks = Marks(marks)
+        self.processes = Processes(folder / "log", environment)
+        self._slots = self._workers = 0
+
+    def begin(self) -> None:
+        self._marks.begin()
+
+    def ended(self) -> int:
+        return len(self._marks.pids(ENDED))
+
+    def runners(self) -> list[int]:
+        return self._marks.pids(BEGAN)
+
+    def submit(self, seconds: float, count: int) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.processes.close()
+
+    def _wait_for(self, slots: int) -> None:
+        """Until as many tasks run side by side as there are slots."""
+        self._slots += slots
+        self.begin()
+        self.submit(1.0, self._slots)
+        deadline = time.monotonic() + _START_SECONDS
+        while self.ended() < self._slots:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} did not answer; see {self._folder / 'log'}")
+            time.sleep(0.02)
+
+
+class BareCelery(_Bare):
+    """Celery with its default pool."""
+
+    name = "bare celery"
+
+    def start_worker(self, *, slots: int) -> None:
+        self._workers += 1
+        options = ["-c", str(slots), "-n", f"bare{self._workers}@%h", "-l", "warning"]
+        self.processes.start("celery", ["-A", "gristmill.bench.bare_celery", "worker", *options])
+        self._wait_for(slots)
+
+    def submit(self, seconds: float, count: int) -> None:
+        from gristmill.bench.bare_celery import nap
+
+        for _ in range(count):
+            nap.delay(seconds)
+
+
+class BareRq(_Bare):
+    """RQ with its default worker, which forks for each job; one worker is one slot."""
+
+    name = "bare rq"
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        super().__init__(folder, redis_url)
+        import redis
+        from rq import Queue
+
+        self._queue: Any = Queue("bare-rq", connection=redis.Redis.from_url(redis_url))
+
+    def start_worker(self, *, slots: int) -> None:
+        for _ in range(slots):
+            self.processes.start("rq.cli", ["worker", "bare-rq", "--url", self._url, "--quiet"])
+        self._wait_for(slots)
+
+    def submit(self, seconds: float, count: int) -> None:
+        for _ in range(count):
+            self._queue.enqueue("gristmill.bench.marks.work", seconds)
