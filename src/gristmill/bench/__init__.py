@@ -1,6 +1,4 @@
-"""Compares the engines on the same work, beside bare Celery and bare RQ on the same broker."""
+"""Compares the engines on the same work, beside bare Celery and bare RQ on the same broker.
 
-from gristmill.bench.report import Report
-from gristmill.bench.run import CONTENDERS, compare
-
-__all__ = ["CONTENDERS", "Report", "compare"]
+Imports nothing: the workers of those two import the tasks from here, and shall not carry our libraries.
+"""

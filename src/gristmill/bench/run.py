@@ -51,8 +51,10 @@ def compare(
                             say(f"{name}: {count} x {seconds * 1000:.0f} ms")
                             report.measured.append(_measure(contender, name, seconds, count))
                     latency = _latency(contender)
-                    say(f"{name}: worker killed")
-                    recovered = _recovery(contender) if recovery else None
+                    recovered = None
+                    if recovery:
+                        say(f"{name}: worker killed")
+                        recovered = _recovery(contender)
                     report.recovered.append(
                         Recovered(
                             contender=name,

@@ -52,8 +52,8 @@ def engines(
     Runs beside what you have, in a directory and with a Redis of its own, and takes about as long as all the tasks
     together: half an hour with the defaults.
     """
-    from gristmill.bench import CONTENDERS, compare
     from gristmill.bench.report import HEAD, RECOVERY_HEAD
+    from gristmill.bench.run import CONTENDERS, compare
 
     chosen = [name.strip() for name in only.split(",")] if only else list(CONTENDERS)
     if unknown := [name for name in chosen if name not in CONTENDERS]:
