@@ -138,13 +138,13 @@ def _publish(app: Gristmill, space: Space, made: Sequence[_Made]) -> None:
                 content_hash=content_hash(one.source, text),
                 place=ChunkPlace(start=0, end=len(text)),
                 vector=vector,
+                document_name=document.name,
             )
             for position, (text, vector) in enumerate(zip(one.texts, one.vectors, strict=True))
         ]
-        ready.append((draft, app.index.prepare(draft, chunks, dimension=space.dimension), one.source))
+        ready.append(app.index.prepare(draft, chunks, task_id=one.source, dimension=space.dimension))
     with app.database.write() as transaction:
-        for draft, prepared, source in ready:
-            app.index.publish_whole(transaction, draft, prepared, task_id=source, keep_versions=1)
+        app.index.publish_wholes(transaction, ready, keep_versions=1)
 
 
 class _Measured:

@@ -4,6 +4,7 @@ import select
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -83,8 +84,8 @@ class RqEars:
 
     def arrived(self) -> Sequence[str] | None:
         self._engine.flush()
-        task_id = self._queue.pop_job_id()
-        return [] if task_id is None else [task_id]
+        taken: Any = self._connection.lpop(self._queue.key)
+        return [] if taken is None else [taken.decode()]
 
     def close(self) -> None:
         self._engine.close()

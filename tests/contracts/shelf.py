@@ -100,9 +100,18 @@ class Shelf:
 
     def whole(self, draft: VersionDraft, texts: Sequence[str], *, vectors: bool = True) -> Publication:
         """All of a version in one transaction."""
-        prepared = self.store.prepare(draft, chunks_of(texts, vectors=vectors), dimension=DIMENSION)
+        return self.wholes([(draft, texts)], vectors=vectors)[0]
+
+    def wholes(
+        self, versions: Sequence[tuple[VersionDraft, Sequence[str]]], *, vectors: bool = True
+    ) -> list[Publication]:
+        """All of several versions in one transaction."""
+        prepared = [
+            self.store.prepare(draft, chunks_of(texts, vectors=vectors), task_id="task", dimension=DIMENSION)
+            for draft, texts in versions
+        ]
         with self.database.write() as transaction:
-            return self.store.publish_whole(transaction, draft, prepared, task_id="task", keep_versions=1)
+            return self.store.publish_wholes(transaction, prepared, keep_versions=1)
 
     def stage(
         self, version_id: int, texts: Sequence[str], *, first: int = 0, vectors: bool = True, name: str = ""

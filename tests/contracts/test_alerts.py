@@ -8,7 +8,7 @@ import pytest
 from gristmill.db.alerts import Alerts, Settled
 from gristmill.db.database import Database
 from gristmill.db.leaders import Leaders
-from gristmill.monitoring.alerts import RULES, Alarm
+from gristmill.monitoring.alerts import RULES, Alarm, alert_message
 from tests.support.clock import TestClock
 
 DAY = 24 * 3600
@@ -59,8 +59,8 @@ def test_firing_alert_tells_the_latest_facts(settle: Callable[[Sequence[Alarm]],
 
     (alert,) = alerts.firing()
     assert alert.facts == {"waiting": 8}
-    assert "8 tasks wait" in alert.message()
-    assert "8 个任务" in alert.message("zh")
+    assert "8 tasks wait" in alert_message(alert.rule, alert.facts)
+    assert "8 个任务" in alert_message(alert.rule, alert.facts, "zh")
 
 
 def test_many_that_notice_at_once_fire_it_once(alerts: Alerts) -> None:

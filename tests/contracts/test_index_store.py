@@ -362,6 +362,22 @@ class TestVersions:
         assert known == {content_hash("known")}
         assert shelf.store.known_hashes(document.id, 999, asked) == set()
 
+    def test_known_hashes_are_told_though_the_server_ended_the_connections_meanwhile(self, shelf: Shelf) -> None:
+        document = shelf.document("/a")
+        shelf.index(document, ["known"])
+        if shelf.database.dialect == "postgres":
+            other = Database(shelf.database.url)
+            with other.read() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            other.close()
+
+        known = shelf.store.known_hashes(document.id, shelf.collection.space.id, [content_hash("known")])
+
+        assert known == {content_hash("known")}
+
     def test_vanished_embedding_is_a_conflict_and_stages_nothing(self, shelf: Shelf) -> None:
         version_id = shelf.begin(shelf.document("/a"))
 
@@ -431,22 +447,60 @@ class TestVersions:
         assert rows_left(shelf.database) == {"chunks": 3, "version_chunks": 4, "embeddings": 3, "chunk_words": 3}
         assert [shelf.by_words(word) for word in ("shared", "theirs", "mine")] == [["shared"], [], ["mine"]]
 
-    def test_document_to_index_comes_with_its_collection(self, shelf: Shelf) -> None:
+    def test_documents_to_index_come_with_their_collection(self, shelf: Shelf) -> None:
         document = shelf.document("/a")
         shelf.index(document, ["rye"])
 
-        found, collection = shelf.store.document_to_index(document.id)
+        found = shelf.store.documents_to_index([document.id, document.id + 1])
 
-        assert (found, collection) == (shelf.store.document(document.id), shelf.collection)
-        with pytest.raises(NotFound):
-            shelf.store.document_to_index(document.id + 1)
+        assert found == {document.id: (shelf.store.document(document.id), shelf.collection)}
+
+    def test_several_versions_in_one_transaction_are_as_if_each_had_its_own(self, shelf: Shelf) -> None:
+        known, new, empty = shelf.document("/known"), shelf.document("/new"), shelf.document("/empty")
+        shelf.index(known, ["old", "shared"])
+        other = Shelf(shelf.store, shelf.database, "other")
+        elsewhere = other.document("/known")
+        drafts = [shelf.draft(known), shelf.draft(new), shelf.draft(empty), other.draft(elsewhere)]
+
+        published = shelf.wholes(
+            [(drafts[0], ["shared", "fresh"]), (drafts[1], ["shared", "mine"]), (drafts[2], []), (drafts[3], ["fresh"])]
+        )
+
+        assert [(one.number, one.chunk_count, one.deleted) for one in published] == [
+            (2, 2, 1),
+            (1, 2, 0),
+            (1, 0, 0),
+            (1, 1, 0),
+        ]
+        assert [shelf.store.document(one).version.id for one in (known.id, new.id, empty.id, elsewhere.id)] == [  # type: ignore[union-attr]  # published above
+            one.version_id for one in published
+        ]
+        assert [sorted(shelf.by_words(word)) for word in ("old", "shared", "fresh", "mine")] == [
+            [],
+            ["shared", "shared"],
+            ["fresh"],
+            ["mine"],
+        ]
+        assert other.by_words("fresh") == other.by_vector("fresh") == ["fresh"]
+        assert (shelf.collection.chunk_count, other.collection.chunk_count) == (4, 1)
+        assert rows_left(shelf.database) == {"chunks": 5, "version_chunks": 5, "embeddings": 5, "chunk_words": 5}
+
+    def test_of_two_versions_of_a_document_in_one_transaction_the_second_comes_too_late(self, shelf: Shelf) -> None:
+        document, other = shelf.document("/a"), shelf.document("/b")
+        draft = shelf.draft(document)
+
+        with pytest.raises(Conflict) as refused:
+            shelf.wholes([(shelf.draft(other), ["rye"]), (draft, ["oats"]), (draft, ["spelt"])])
+
+        assert refused.value.code == "document_changed"
+        assert rows_left(shelf.database) == {"chunks": 0, "version_chunks": 0, "embeddings": 0, "chunk_words": 0}
 
     def test_version_in_one_transaction_may_be_empty_or_rolled_back(self, shelf: Shelf) -> None:
         document = shelf.document("/a")
         draft = shelf.draft(document)
-        prepared = shelf.store.prepare(draft, chunks_of(["rye"]), dimension=DIMENSION)
+        prepared = shelf.store.prepare(draft, chunks_of(["rye"]), task_id="task", dimension=DIMENSION)
         with suppress(KeyError), shelf.database.write() as transaction:
-            shelf.store.publish_whole(transaction, draft, prepared, task_id="task", keep_versions=1)
+            shelf.store.publish_wholes(transaction, [prepared], keep_versions=1)
             raise KeyError
 
         assert shelf.store.document(document.id).version is None

@@ -1,5 +1,7 @@
 """Ending several attempts in one transaction: what holds for one ending holds for each of many."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from gristmill.errors import Conflict
@@ -7,6 +9,8 @@ from gristmill.tasks.model import (
     Completed,
     Effect,
     Failed,
+    JointEffect,
+    Json,
     Outcome,
     Progress,
     Retried,
@@ -168,3 +172,39 @@ def test_finish_all_names_the_worker_of_each(bench: Bench) -> None:
     bench.store.finish_all([(task.id, task.lease, Completed()) for task in (mine, its)])
 
     assert [bench.store.events(task.id)[-1].detail["worker"] for task in (mine, its)] == [mine.worker_id, "another"]
+
+
+def test_effects_of_one_sort_are_written_together_and_each_task_gets_its_answer(bench: Bench) -> None:
+    written: list[list[str]] = []
+
+    def write(_tx: object, names: Sequence[str]) -> list[Json | None]:
+        written.append(list(names))
+        return [{"named": name} if name else None for name in names]
+
+    effects: list[Effect | None] = [JointEffect("rye", write), JointEffect("", write), None, JointEffect("oats", write)]
+    tasks = [bench.started() for _ in effects]
+    stale = (tasks[0].id, tasks[0].lease - 1, Completed(effect=JointEffect("stale", write)))
+    endings = [(task.id, task.lease, Completed(effect=effect)) for task, effect in zip(tasks, effects, strict=True)]
+
+    ended = bench.store.finish_all([stale, *endings])
+
+    assert written == [["rye", ""], ["oats"]]
+    assert [task and task.result for task in ended] == [None, {"named": "rye"}, {}, {}, {"named": "oats"}]
+
+
+def test_nothing_has_happened_to_any_when_one_of_a_sort_cannot_be_written(bench: Bench) -> None:
+    def write(_tx: object, names: Sequence[str]) -> list[Json | None]:
+        if "bad" in names:
+            raise Conflict("document_changed", document_id=1)
+        return [None for _ in names]
+
+    tasks = [bench.started() for _ in range(3)]
+    endings = [
+        (task.id, task.lease, Completed(effect=JointEffect(name, write)))
+        for task, name in zip(tasks, ["good", "bad", "good"], strict=True)
+    ]
+
+    with pytest.raises(Conflict):
+        bench.store.finish_all(endings)
+
+    assert {bench.get(task).state for task in tasks} == {TaskState.PROCESSING}

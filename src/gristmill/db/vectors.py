@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["VectorIndex", "to_blob", "unit_vector"]
+__all__ = ["VectorIndex", "to_blob", "to_blobs", "unit_vector"]
 
 _LOADED_AT_ONCE = 2000
 """Vectors fetched in one go: large enough to copy fast, small enough not to matter in memory."""
@@ -41,20 +41,32 @@ def unit_vector(vector: Any, dimension: int) -> "NDArray[np.float32]":
 
     A vector of zeros stays as it is and is similar to nothing.
     """
-    import numpy as np
-
-    array = np.asarray(vector, dtype=np.float32).reshape(-1)
-    if array.size != dimension:
-        raise InvalidInput("vector_unusable", field="vector", expected=dimension, actual=int(array.size))
-    norm = float(np.linalg.norm(array.astype(np.float64)))
-    if not np.isfinite(norm):
-        raise InvalidInput("vector_not_finite", field="vector")
-    return array if norm == 0.0 else (array / norm).astype(np.float32)
+    row: NDArray[np.float32] = _unit_rows([vector], dimension)[0]
+    return row
 
 
 def to_blob(vector: Any, dimension: int) -> bytes:
     """A vector as it is stored: little-endian float32 of length one."""
-    return unit_vector(vector, dimension).astype("<f4").tobytes()
+    return to_blobs([vector], dimension)[0]
+
+
+def to_blobs(vectors: Sequence[Any], dimension: int) -> list[bytes]:
+    """Vectors as they are stored; :class:`InvalidInput` as of :func:`unit_vector`."""
+    return [row.tobytes() for row in _unit_rows(vectors, dimension).astype("<f4", copy=False)] if vectors else []
+
+
+def _unit_rows(vectors: Sequence[Any], dimension: int) -> "NDArray[np.float32]":
+    import numpy as np
+
+    rows = [np.asarray(vector, dtype=np.float32).reshape(-1) for vector in vectors]
+    for row in rows:
+        if row.size != dimension:
+            raise InvalidInput("vector_unusable", field="vector", expected=dimension, actual=int(row.size))
+    matrix = np.stack(rows)
+    norms = np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True)
+    if not np.isfinite(norms).all():
+        raise InvalidInput("vector_not_finite", field="vector")
+    return np.asarray(matrix / np.where(norms == 0.0, 1.0, norms), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,9 +208,11 @@ class StagedChunk:
     position: int
     text: str
     content_hash: str
-    """Identifies the text to embed (headings included), and so the chunk within its document."""
+    """Identifies the text to embed (name and headings included), and so the chunk within its document."""
     place: ChunkPlace
     vector: Any | None = None
+    document_name: str = ""
+    """Found by its words like the text itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +220,9 @@ class StoredChunk:
     """A chunk's text as kept, for embedding it anew."""
 
     chunk_no: int
-    text: str
+    document_name: str
     headings: tuple[str, ...]
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,8 +59,8 @@ class IndexStore(Protocol):
         """:class:`NotFound` (``document_not_found``)."""
         ...
 
-    def document_to_index(self, document_id: int) -> tuple[Document, Collection]:
-        """The document and its collection, as they are at one moment; :class:`NotFound` (``document_not_found``)."""
+    def documents_to_index(self, document_ids: Sequence[int]) -> Mapping[int, tuple[Document, Collection]]:
+        """Those that exist, with their collections, as they are at one moment."""
         ...
 
     def documents_by_id(self, document_ids: Sequence[int]) -> Mapping[int, Document]:
@@ -116,16 +116,15 @@ class IndexStore(Protocol):
         """
         ...
 
-    def prepare(self, draft: VersionDraft, chunks: Sequence[StagedChunk], *, dimension: int) -> Any:
-        """What :meth:`publish_whole` will store, computed without a write transaction."""
+    def prepare(self, draft: VersionDraft, chunks: Sequence[StagedChunk], *, task_id: str, dimension: int) -> Any:
+        """A whole version for :meth:`publish_wholes`, computed as far as it can be without a write transaction."""
         ...
 
-    def publish_whole(
-        self, transaction: Any, draft: VersionDraft, prepared: Any, *, task_id: str, keep_versions: int
-    ) -> Publication:
-        """Begin, stage and publish a version inside ``transaction``: for documents whose chunks are few.
+    def publish_wholes(self, transaction: Any, prepared: Sequence[Any], *, keep_versions: int) -> list[Publication]:
+        """Begin, stage and publish versions inside ``transaction``, in few statements: for documents of few chunks.
 
-        Raises what :meth:`stage` and :meth:`publish` raise.
+        Raises what :meth:`stage` and :meth:`publish` raise, if there is cause with any of them; then none is published
+        and ``transaction`` has to be given up. The second of two for one document is ``document_changed``.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ from gristmill.index.ports import IndexStore
 
 __all__ = ["RECIPE", "Selection", "fingerprint", "is_refused", "is_untouched", "recipe_hash", "select_stale"]
 
-RECIPE = "1"
-"""Raised whenever the parser or the splitter would cut the same bytes differently."""
+RECIPE = "2"
+"""Raised whenever the parser or the splitter would cut the same bytes differently, or more of a chunk is indexed."""
 
 
 def recipe_hash(collection: Collection) -> str:
     """Identifies parser, splitter and embedding model as ``collection`` uses them."""
     space = collection.space
-    sizes = f"{collection.chunk_size}/{collection.chunk_overlap}"
-    return content_hash(RECIPE, sizes, space.model_id, str(space.dimension))
+    return _recipe_hash(collection.chunk_size, collection.chunk_overlap, space.model_id, space.dimension)
+
+
+@lru_cache
+def _recipe_hash(chunk_size: int, chunk_overlap: int, model_id: str, dimension: int) -> str:
+    return content_hash(RECIPE, f"{chunk_size}/{chunk_overlap}", model_id, str(dimension))
 
 
 def fingerprint(document: Document, collection: Collection) -> Mapping[str, Any] | None:
@@ -44,8 +49,10 @@ def fingerprint(document: Document, collection: Collection) -> Mapping[str, Any]
 def is_untouched(document: Document, collection: Collection) -> bool:
     """Whether the published version is of the very bytes and settings that indexing would find."""
     version = document.version
+    if version is None:
+        return False
     seen = fingerprint(document, collection)
-    if version is None or seen is None or version.settings_hash != seen["recipe"]:
+    if seen is None or version.settings_hash != seen["recipe"]:
         return False
     if document.origin is Origin.UPLOAD:
         return bool(version.content_hash == seen["content"])

@@ -1,6 +1,7 @@
 """Indexes many documents: one child task for each that needs it, so that each succeeds, fails or is killed alone."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gristmill.errors import NotFound
@@ -48,23 +49,30 @@ class BatchIndexer:
         )
         if not stale:
             return self._result(doc_ids, settled, progress)
-        children = [self._child(context.task, doc_id, payload) for doc_id in doc_ids if doc_id in stale]
+        children = self._children(context.task, [doc_id for doc_id in doc_ids if doc_id in stale], payload)
         return Waiting(spawn=children, checkpoint={"settled": settled}, progress=progress)
 
-    def _child(self, parent: Task, doc_id: int, payload: BatchIndex) -> NewTask:
-        return self._draft(
+    def _children(self, parent: Task, doc_ids: Sequence[int], payload: BatchIndex) -> list[NewTask]:
+        shared = {"user_id": payload.user_id, "force": payload.force}
+        # Checked once: they differ in a number.
+        first = self._draft(
             "index_document",
-            {"doc_id": doc_id, "user_id": payload.user_id, "force": payload.force},
+            {"doc_id": doc_ids[0], **shared},
             priority=parent.priority,
-            task_id=derived_id(parent.id, f"document/{doc_id}"),
             parent_id=parent.id,
             collection=parent.collection,
             user_id=payload.user_id,
         )
+        return [
+            replace(first, id=derived_id(parent.id, f"document/{doc_id}"), payload={"doc_id": doc_id, **shared})
+            for doc_id in doc_ids
+        ]
 
     def _sum_up(self, context: TaskContext, payload: BatchIndex, settled: Mapping[str, Mapping[str, Any]]) -> Outcome:
         children = context.children()
-        names = self._index.documents_by_id([child.payload["doc_id"] for child in children])
+        # Those that completed say in their results what they are called.
+        unnamed = [child.payload["doc_id"] for child in children if "name" not in (child.result or {})]
+        names = self._index.documents_by_id(unnamed)
         details = dict(settled)
         failures: dict[int, TaskError] = {}
         for child in children:

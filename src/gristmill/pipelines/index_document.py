@@ -1,12 +1,14 @@
 """Indexes one document: fetch, parse, split, embed what is new, and publish it as one version, or not at all."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import PurePath
 from typing import Any
 
 from gristmill.embed.ports import Embedder
-from gristmill.errors import GristmillError
+from gristmill.errors import GristmillError, NotFound
 from gristmill.ids import content_hash
 from gristmill.index.model import ChunkPlace, Collection, Document, Publication, StagedChunk, VersionDraft
 from gristmill.index.ports import IndexStore
@@ -16,7 +18,7 @@ from gristmill.pipelines.fetching import Fetcher
 from gristmill.steps.model import Fetched, Parsed, Piece
 from gristmill.steps.parse import parse
 from gristmill.steps.split import split
-from gristmill.tasks.model import Completed, Failed, Outcome, TaskError
+from gristmill.tasks.model import Completed, Effect, Failed, JointEffect, Outcome, TaskError
 from gristmill.tasks.ports import TaskContext
 
 __all__ = ["DocumentIndexer", "text_to_embed", "unchanged"]
@@ -26,6 +28,9 @@ _EMBED_BATCH = 32
 _STAGE_BATCH = 512
 """Chunks written in one transaction: long enough to be cheap, short enough to let other writers in. A document of no
 more is written in the one that ends its task."""
+_CHUNKS_A_ROW = 4
+"""Chunks that are stored in the time in which the row of a task is changed, about."""
+_BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])")
 
 
 class DocumentIndexer:
@@ -38,10 +43,12 @@ class DocumentIndexer:
         self._fetcher = fetcher
         self._embedder = embedder
         self._keep_versions = keep_versions
+        self._ahead: dict[tuple[str, int], tuple[Document, Collection]] = {}
+        """What was read for attempts that had been claimed and not begun, by task and lease."""
 
     def index_document(self, context: TaskContext, payload: IndexDocument) -> Outcome:
         """Bring the index of one document up to date."""
-        document, collection = self._index.document_to_index(payload.doc_id)
+        document, collection = self._state(context, payload.doc_id)
         # Looked at before the bytes are read: a change during the read must not pass for the state that was read.
         seen = fingerprint(document, collection)
         try:
@@ -53,6 +60,22 @@ class DocumentIndexer:
                 raise
             why = TaskError.of(error)
             return Failed(error=why, effect=lambda tx: self._index.fail(tx, document.id, {**asdict(why), "seen": seen}))
+
+    def _state(self, context: TaskContext, document_id: int) -> tuple[Document, Collection]:
+        """The document and its collection as they were at some moment since the task was claimed."""
+        attempt = (context.task.id, context.task.lease)
+        if attempt not in self._ahead:
+            wanted = {
+                (task.id, task.lease): doc_id
+                for task in (context.task, *context.upcoming)
+                # The payload of another task may be anything.
+                if task.kind == context.task.kind and isinstance(doc_id := task.payload.get("doc_id"), int)
+            }
+            found = self._index.documents_to_index(list(wanted.values()))
+            self._ahead = {key: found[doc_id] for key, doc_id in wanted.items() if doc_id in found}
+        if attempt not in self._ahead:
+            raise NotFound("document_not_found", document_id=document_id)
+        return self._ahead.pop(attempt)
 
     def _index_changed(
         self,
@@ -79,24 +102,26 @@ class DocumentIndexer:
         pieces = split(parsed, chunk_size=collection.chunk_size, chunk_overlap=collection.chunk_overlap)
         draft = _draft(document, collection, fetched, parsed, mtime_ns)
         batches = self._staged(context, collection, document, pieces, force=force)
-        publish: Callable[[Any], Publication]
         if len(pieces) <= _STAGE_BATCH:
-            prepared = self._index.prepare(
-                draft, [chunk for batch in batches for chunk in batch], dimension=collection.space.dimension
-            )
-            publish = partial(
-                self._index.publish_whole,
-                draft=draft,
-                prepared=prepared,
-                task_id=context.task.id,
-                keep_versions=self._keep_versions,
-            )
+            chunks = [chunk for batch in batches for chunk in batch]
+            dimension = collection.space.dimension
+            whole = self._index.prepare(draft, chunks, task_id=context.task.id, dimension=dimension)
+            effect: Effect = JointEffect(whole, self._publish_wholes, weight=1 + len(chunks) // _CHUNKS_A_ROW)
         else:
             version_id = self._index.begin_version(draft, task_id=context.task.id)
             for batch in batches:
                 self._index.stage(version_id, batch)
-            publish = partial(self._index.publish, version_id=version_id, keep_versions=self._keep_versions)
-        return _publication(document, parsed, publish)
+            effect = partial(self._publish, version_id=version_id)
+        notices = [asdict(notice) for notice in parsed.notices]
+        result = {"doc_id": document.id, "name": document.name, "status": "completed", "notices": notices}
+        return Completed(result=result, effect=effect)
+
+    def _publish(self, transaction: Any, version_id: int) -> Mapping[str, Any]:
+        return _counts(self._index.publish(transaction, version_id, keep_versions=self._keep_versions))
+
+    def _publish_wholes(self, transaction: Any, prepared: Sequence[Any]) -> list[Mapping[str, Any]]:
+        published = self._index.publish_wholes(transaction, prepared, keep_versions=self._keep_versions)
+        return [_counts(publication) for publication in published]
 
     def _staged(
         self,
@@ -108,7 +133,7 @@ class DocumentIndexer:
         force: bool,
     ) -> Iterator[list[StagedChunk]]:
         """All chunks with their vectors, in batches to be written."""
-        texts = [text_to_embed(piece.headings, piece.text) for piece in pieces]
+        texts = [text_to_embed(document.name, piece.headings, piece.text) for piece in pieces]
         hashes = [content_hash(text) for text in texts]
         space = collection.space
         known = set() if force else self._index.known_hashes(document.id, space.id, hashes)
@@ -128,6 +153,7 @@ class DocumentIndexer:
                     content_hash=hashes[position],
                     place=_place(pieces[position]),
                     vector=fresh.get(position),
+                    document_name=document.name,
                 )
                 for position in batch
             ]
@@ -147,27 +173,25 @@ class DocumentIndexer:
         )
 
 
-def _publication(document: Document, parsed: Parsed, publish: Callable[[Any], Publication]) -> Completed:
-    def effect(transaction: Any) -> dict[str, Any]:
-        published = publish(transaction)
-        return {
-            "version": published.number,
-            "chunks": published.chunk_count,
-            "embedded": published.embedded,
-            "reused": published.reused,
-            "deleted": published.deleted,
-        }
-
-    notices = [asdict(notice) for notice in parsed.notices]
-    return Completed(
-        result={"doc_id": document.id, "name": document.name, "status": "completed", "notices": notices},
-        effect=effect,
-    )
+def _counts(published: Publication) -> dict[str, Any]:
+    return {
+        "version": published.number,
+        "chunks": published.chunk_count,
+        "embedded": published.embedded,
+        "reused": published.reused,
+        "deleted": published.deleted,
+    }
 
 
-def text_to_embed(headings: Sequence[str], text: str) -> str:
-    """What the embedder sees of a chunk: its text under its headings, which say what it is about."""
-    return "\n".join((*headings, text)) if headings else text
+def text_to_embed(document_name: str, headings: Sequence[str], text: str) -> str:
+    """What the embedder sees of a chunk: its text under what says what it is about, the name and the headings."""
+    return "\n".join(filter(None, (_spoken(document_name), *headings, text)))
+
+
+@lru_cache(maxsize=1)
+def _spoken(document_name: str) -> str:
+    # A model knows "parse" and "config", but not "parse_config.py".
+    return " ".join(_BETWEEN_WORDS.split(PurePath(document_name).stem)).strip()
 
 
 def unchanged(document: Document) -> dict[str, Any]:

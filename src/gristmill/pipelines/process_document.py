@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from gristmill.kinds import ProcessDocument
+from gristmill.kinds import ProcessDocument, without_secrets
 from gristmill.pipelines.fetching import Fetcher
 from gristmill.steps.model import Parsed, Piece
 from gristmill.steps.parse import parse
@@ -27,7 +27,7 @@ class DocumentProcessor:
         context.progress("parse", unit="documents")
         parsed = parse(fetched, limits=self._fetcher.parse_limits)
         shared: dict[str, Any] = {
-            "source": payload.filename or payload.source or fetched.name,
+            "source": payload.filename or without_secrets(payload.source or "") or fetched.name,
             "filename": fetched.name,
             "media_type": parsed.media_type,
             **({"title": parsed.title} if parsed.title else {}),

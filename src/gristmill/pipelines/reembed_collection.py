@@ -37,7 +37,9 @@ class CollectionReembedder:
         done = 0
         context.progress("embed", unit="chunks", total=self._index.count_to_embed(space.id))
         while chunks := self._index.chunks_to_embed(space.id, limit=_BATCH):
-            vectors = embedder.embed_documents([text_to_embed(chunk.headings, chunk.text) for chunk in chunks])
+            vectors = embedder.embed_documents(
+                [text_to_embed(chunk.document_name, chunk.headings, chunk.text) for chunk in chunks]
+            )
             self._index.add_embeddings(
                 space.id, [(chunk.chunk_no, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
             )

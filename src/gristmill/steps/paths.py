@@ -20,8 +20,9 @@ def check_path(path: str, roots: Sequence[str]) -> tuple[str, str]:
     Raises ``InvalidInput`` for a path that is not absolute, does not exist, cannot be read or is no regular file, and
     ``Forbidden`` for one outside all ``roots``.
     """
-    name = Path(path).name
-    if "\0" in path or not Path(path).is_absolute():
+    given = Path(path)
+    name = given.name
+    if "\0" in path or not given.is_absolute():
         raise InvalidInput("path_not_absolute", field="path", name=name.replace("\0", ""))
     try:
         real = os.path.realpath(path)

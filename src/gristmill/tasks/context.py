@@ -45,9 +45,11 @@ class RunContext:
         clock: Clock,
         *,
         temp_dir: Path,
+        upcoming: Sequence[Task] = (),
         requested_stop: Callable[[], Stop | None] = lambda: None,
     ) -> None:
         self._task = task
+        self._upcoming = upcoming
         self._store = store
         self._clock = clock
         self._temp_dir = temp_dir
@@ -61,6 +63,10 @@ class RunContext:
     @property
     def task(self) -> Task:
         return self._task
+
+    @property
+    def upcoming(self) -> Sequence[Task]:
+        return self._upcoming
 
     @property
     def temp_dir(self) -> Path:

@@ -18,6 +18,7 @@ __all__ = [
     "Effect",
     "Event",
     "Failed",
+    "JointEffect",
     "Json",
     "Lost",
     "NewTask",
@@ -42,6 +43,24 @@ Effect: TypeAlias = Callable[[Any], Json | None]
 """What a handler wants written in the very transaction that ends its task.
 
 Receives the store's open transaction; what it answers, if anything, is added to the task's result."""
+
+
+@dataclass(frozen=True, slots=True)
+class JointEffect:
+    """An :data:`Effect` that costs less along with others of its sort: attempts that end together write together.
+
+    ``write`` takes the transaction and one ``matter`` for each, and answers for each in the same order. If it raises,
+    nothing of it has happened, and each is written by itself.
+    """
+
+    matter: Any
+    write: Callable[[Any, Sequence[Any]], Sequence[Json | None]]
+    weight: int = 1
+    """About how many task rows could be changed in the time that it takes."""
+
+    def __call__(self, transaction: Any) -> Json | None:
+        """Write this one alone."""
+        return self.write(transaction, [self.matter])[0]
 
 
 class TaskState(StrEnum):

@@ -257,6 +257,14 @@ class TaskContext(Protocol):
         ...
 
     @property
+    def upcoming(self) -> Sequence[Task]:
+        """The tasks that this process has claimed and means to run after this one, so that one look may serve all.
+
+        Each of them may still be given to another process, under a new lease.
+        """
+        ...
+
+    @property
     def temp_dir(self) -> Path:
         """A directory for this attempt alone, removed when the attempt ends, however it ends."""
         ...

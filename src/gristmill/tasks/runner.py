@@ -30,6 +30,7 @@ from gristmill.tasks.model import (
     TaskError,
 )
 from gristmill.tasks.ports import Handler, TaskStore
+from gristmill.tasks.secrets import NO_VAULT, Vault, opened
 
 __all__ = ["Guard", "Runner"]
 
@@ -52,6 +53,7 @@ class Runner:
         handlers: Mapping[str, Handler],
         clock: Clock,
         *,
+        vault: Vault = NO_VAULT,
         random_source: random.Random | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -59,6 +61,7 @@ class Runner:
         self._kinds = kinds
         self._handlers = handlers
         self._clock = clock
+        self._vault = vault
         self._random = random_source
         self._sleep = sleep
 
@@ -105,7 +108,8 @@ class Runner:
 
     def _handle(self, task: Task, context: RunContext) -> Outcome:
         try:
-            payload = decode_payload(self._kinds[task.kind], task.payload)
+            kind = self._kinds[task.kind]
+            payload = decode_payload(kind, opened(kind, task.payload, self._vault))
             returned = self._handlers[task.kind](context, payload)
         except (Stop, Exception) as error:  # noqa: BLE001 - every failure has its place in the outcome table
             return self._classify(task, error)

@@ -12,24 +12,33 @@ from gristmill.clock import Clock
 from gristmill.errors import Conflict, InvalidInput
 from gristmill.failpoints import failpoint
 from gristmill.ids import content_hash, new_id
+from gristmill.logs import get_log
 from gristmill.tasks.kind import Kind, decode_payload
 from gristmill.tasks.model import Event, Json, NewTask, Task, TaskFilter, TaskState
 from gristmill.tasks.ports import Engine, TaskStore
+from gristmill.tasks.secrets import NO_VAULT, Vault, sealed
 
 __all__ = ["TaskService", "eta_seconds"]
 
+_log = get_log(__name__)
+
 _FIRST_LOOK_SECONDS = 0.004
 _SLOWEST_LOOK_SECONDS = 0.1
+_MOST_NAMED = 10
+"""Tasks handed in together that get a line each in the log."""
 
 
 class TaskService:
     """What one may do with tasks."""
 
-    def __init__(self, store: TaskStore, engine: Engine, kinds: Mapping[str, Kind], clock: Clock) -> None:
+    def __init__(
+        self, store: TaskStore, engine: Engine, kinds: Mapping[str, Kind], clock: Clock, *, vault: Vault = NO_VAULT
+    ) -> None:
         self._store = store
         self._engine = engine
         self._kinds = kinds
         self._clock = clock
+        self._vault = vault
 
     @property
     def engine(self) -> Engine:
@@ -66,7 +75,7 @@ class TaskService:
             kind=kind,
             queue=rules.queue,
             engine=self._engine.choose(task_id),
-            payload=payload,
+            payload=sealed(rules, payload, self._vault),
             priority=priority,
             max_attempts=rules.retry.max_attempts,
             soft_limit_seconds=rules.soft_limit_seconds,
@@ -88,6 +97,10 @@ class TaskService:
         failpoint("before_accept")
         accepted = self._store.add(drafts)
         failpoint("after_accept")
+        for task in accepted[:_MOST_NAMED]:
+            _log.info("task.submitted", task_id=task.id, kind=task.kind, queue=task.queue, engine=task.engine)
+        if len(accepted) > _MOST_NAMED:
+            _log.info("tasks.submitted", count=len(accepted))
         self._tell([task for task in accepted if task.state is TaskState.PENDING and task.due])
         failpoint("after_dispatch")
         return accepted

@@ -5,13 +5,13 @@ While a worker writes, whoever submits a task waits.
 
 from collections.abc import Iterator, Sequence
 
-from gristmill.tasks.model import Completed, Failed, Outcome, Task, Waiting
+from gristmill.tasks.model import Completed, Failed, JointEffect, Outcome, Task, Waiting
 
 __all__ = ["portions"]
 
 _HEAVIEST = 64
 _EFFECT = 8
-"""What an effect on the index weighs beside the row of its task."""
+"""What an effect weighs that does not say so itself, beside the row of its task."""
 _ITEMS_A_ROW = 4
 """Result items are written in one go and have no index; so many weigh as much as a row."""
 
@@ -34,7 +34,9 @@ def portions(attempts: Sequence[tuple[Task, Outcome]]) -> Iterator[list[tuple[Ta
 def _weight(outcome: Outcome) -> int:
     weight = 1
     if isinstance(outcome, Completed | Failed):
-        weight += len(outcome.items) // _ITEMS_A_ROW + (_EFFECT if outcome.effect else 0)
+        weight += len(outcome.items) // _ITEMS_A_ROW
+        if outcome.effect is not None:
+            weight += outcome.effect.weight if isinstance(outcome.effect, JointEffect) else _EFFECT
     if isinstance(outcome, Completed | Waiting):
         weight += len(outcome.spawn)
     return weight

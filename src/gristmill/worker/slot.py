@@ -5,13 +5,11 @@ Its supervisor watches from outside; what passes between them is in :mod:`gristm
 
 import ctypes
 import os
-import platform
 import queue
 import resource
 import shutil
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
@@ -35,6 +33,7 @@ from gristmill.tasks.runner import Runner
 from gristmill.worker.build import build_handlers
 from gristmill.worker.channel import Channel
 from gristmill.worker.portions import portions
+from gristmill.worker.priority import step_back
 
 __all__ = ["Slot", "main"]
 
@@ -56,11 +55,6 @@ _IDLE_SECONDS = 1.0
 """How long an idle slot trusts the bell before it looks for itself."""
 
 _PR_SET_PDEATHSIG = 1
-_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
-"""The system call by machine: C libraries before 2025 have no name for it."""
-_SCHED_ATTR = "=IIQiIQQQ"
-"""``struct sched_attr``: its size, policy, flags, niceness, priority, length of a turn, deadline, period."""
-_TURN_NS = 5_000_000
 
 
 class Slot:
@@ -73,7 +67,7 @@ class Slot:
         self._engine = engine
         self._index = index
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._runner = Runner(app.store, app.kinds, build_handlers(app), app.clock)
+        self._runner = Runner(app.store, app.kinds, build_handlers(app), app.clock, vault=app.vault)
         self._backlog: deque[Task] = deque()
         """Claimed and not begun; shared with the thread that listens."""
         self._writing = threading.Lock()
@@ -101,7 +95,7 @@ class Slot:
         threading.Thread(target=self._listen, name="channel", daemon=True).start()
         # Only this thread steps back, and those it starts from now on: not what listens, nor what writes.
         self._app.database.transact_apart()
-        _step_back(self._app.settings.workers.nice)
+        step_back(self._app.settings.workers.nice)
         self._channel.send(event="ready", pid=os.getpid())
         share = self._app.settings.workers.max_tasks_per_slot
         done = 0
@@ -202,7 +196,12 @@ class Slot:
         self._is_busy = True
         self._channel.send(event="started", task=task.id, lease=task.lease, hard=task.hard_limit_seconds)
         context = RunContext(
-            task, self._app.store, self._app.clock, temp_dir=temp_dir, requested_stop=lambda: self._stop
+            task,
+            self._app.store,
+            self._app.clock,
+            temp_dir=temp_dir,
+            upcoming=tuple(self._backlog),
+            requested_stop=lambda: self._stop,
         )
         try:
             with log_context(task_id=task.id):
@@ -321,25 +320,6 @@ def _die_with_parent() -> None:
         # A parent that died before this line is noticed by the end of its stream. Its number says nothing: in a
         # container, the living parent may well be process 1.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _step_back(nice: int) -> None:
-    """Leave the processor to others: this thread, and those it starts from now on."""
-    level = os.nice(nice)
-    if sys.platform != "linux" or nice == 0:
-        return
-    # Linux may schedule each session as a group of its own, in which niceness only ranks its members. The group steps
-    # back half as far, as threads that did not are in it too; unless it is of somebody who started a worker by hand.
-    if os.getsid(0) in (os.getpid(), os.getppid()):
-        with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(nice // 2), encoding="ascii")
-    number = _SCHED_SETATTR.get(platform.machine())
-    if number is not None:
-        # Niceness says how much of the time others get, not how soon. Linux lets nobody interrupt the turn of another
-        # unless that one asked for longer turns than usual: without it, whoever waits for the disk while all cores
-        # compute waits 4 ms longer each time. A kernel that knows no length of turns ignores it.
-        policy = struct.pack(_SCHED_ATTR, struct.calcsize(_SCHED_ATTR), os.SCHED_BATCH, 0, level, 0, _TURN_NS, 0, 0)
-        ctypes.CDLL(None, use_errno=True).syscall(number, 0, policy, 0)
 
 
 def _bound_memory(limit_mb: int) -> None:

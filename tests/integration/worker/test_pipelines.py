@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from gristmill.app import Gristmill, open_gristmill
-from gristmill.index.model import Document
+from gristmill.index.model import Document, SearchMode
 from gristmill.settings import Settings
 from gristmill.tasks.context import RunContext
-from gristmill.tasks.model import Outcome, Task, TaskFilter, TaskState
+from gristmill.tasks.model import Outcome, Released, Task, TaskFilter, TaskState
 from gristmill.tasks.runner import Runner
 from gristmill.worker.build import build_handlers
 from tests.support.clock import TestClock
@@ -114,6 +114,24 @@ def test_batch_reports_every_document_when_one_is_missing_and_one_is_damaged(wor
     states = [works.app.index.document(document.id).state.value for document in documents]
     assert states[:2] == ["indexed", "indexed"]
     assert set(states[2:]) == {"failed"}
+
+
+def test_document_that_was_read_for_one_claim_is_read_again_for_the_next(works: Works) -> None:
+    first, second = works.register(works.write("first.md"), works.write("second.md"))
+    task = works.app.documents.index([first.id, second.id])
+    works.attempt()
+    mine, given_back = works.app.store.claim(WORKER, queues=QUEUES, kinds=works.runner.kinds, limit=2)
+    context = RunContext(mine, works.app.store, works.clock, temp_dir=works.temp, upcoming=[given_back])
+    works.runner.run(mine, context, guard=plain)
+    works.app.store.finish(given_back.id, given_back.lease, Released(reason="the task before it takes long"))
+    works.app.index.delete_documents([second.id])
+
+    ended = works.finish(task)
+
+    assert [(item["status"], item.get("error", {}).get("code")) for item in works.details(ended)] == [
+        ("completed", None),
+        ("failed", "document_not_found"),
+    ]
 
 
 def test_batch_does_only_what_changed(works: Works) -> None:
@@ -258,6 +276,20 @@ def test_reembed_leaves_out_nothing_that_was_published_meanwhile(works: Works) -
     assert ended.state is TaskState.COMPLETED
     space = works.app.index.collection("books").space
     assert (space.embedder, works.app.index.count_to_embed(space.id)) == ("fast", 0)
+
+
+@pytest.mark.parametrize("mode", SearchMode)
+def test_texts_that_say_the_same_are_told_apart_by_the_names_of_their_documents(works: Works, mode: SearchMode) -> None:
+    written = [works.write(name, "It is read once, when the program starts.") for name in ("parseConfig.py", "menu.py")]
+    works.index(*works.register(*written))
+
+    def found(query: str) -> str:
+        return works.app.searcher.search(query, collection="books", mode=mode, limit=1).hits[0].source
+
+    first = [found("config parse"), found("menu")]
+    works.finish(works.app.documents.reembed("books", "fast"))
+
+    assert first == [found("config parse"), found("menu")] == [str(path.resolve()) for path in written]
 
 
 def test_index_of_a_document_meets_a_newer_version_and_starts_again(works: Works) -> None:

@@ -94,7 +94,7 @@ def test_a_conflict_is_told_to_the_one_who_made_it(database: GatedDatabase) -> N
 
     store, answers = add_together(database, requests)
 
-    assert [type(answer).__name__ for answer in answers] == ["list", "list", "Conflict", "StatementError", "list"]
+    assert [type(answer).__name__ for answer in answers] == ["list", "list", "Conflict", "ValueError", "list"]
     assert sum(store.counts(TaskFilter()).values()) == 3
 
 

@@ -50,6 +50,31 @@ def test_equal_bytes_are_kept_once_however_often_they_are_put(blobs: FileBlobSto
     assert len(ids) == 1
 
 
+def test_file_that_a_power_cut_spoilt_is_replaced_when_its_bytes_are_put_again(
+    blobs: FileBlobStore, tmp_path: Path
+) -> None:
+    blob_id, size = blobs.put(io.BytesIO(b"whole"), max_bytes=9)
+    (spoilt,) = (path for path in (tmp_path / "blobs").rglob(blob_id))
+    spoilt.write_bytes(bytes(size))
+
+    blobs.put(io.BytesIO(b"whole"), max_bytes=9)
+
+    with blobs.open(blob_id) as path:
+        assert path.read_bytes() == b"whole"
+
+
+def test_bytes_that_are_there_are_not_written_anew(blobs: FileBlobStore, tmp_path: Path) -> None:
+    blob_id, _ = blobs.put(io.BytesIO(b"needed by others"), max_bytes=99)
+    with blobs.open(blob_id) as path:
+        before = path.stat().st_ino
+
+    blobs.put(io.BytesIO(b"needed by others"), max_bytes=99)
+
+    with blobs.open(blob_id) as path:
+        assert path.stat().st_ino == before
+    assert files(tmp_path) == [blob_id]
+
+
 @pytest.mark.parametrize(("size", "kept"), [(2_000_000, 1), (2_000_001, 0)])
 def test_cap_is_exact_and_leaves_nothing_when_exceeded(
     blobs: FileBlobStore, tmp_path: Path, size: int, kept: int

@@ -4,9 +4,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gristmill.db.database import Database
@@ -224,3 +226,44 @@ def test_database_refuses_a_url_it_does_not_know(url: str) -> None:
         Database(url)
 
     assert caught.value.code == "database_url_unknown"
+
+
+def test_transactions_apart_are_done_on_a_thread_with_the_priority_of_before(database: Database) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    said: ContextVar[str] = ContextVar("said")
+    answers: list[tuple[int, int, str]] = []
+
+    def step_back() -> None:
+        database.transact_apart()
+        os.setpriority(os.PRIO_PROCESS, 0, before + 1)
+        said.set("of the task")
+        answers.extend(database.transact(look) for _ in range(2))
+
+    def look(tx: Connection) -> tuple[int, int, str]:
+        tx.exec_driver_sql("INSERT OR IGNORE INTO leaders VALUES ('a', 'me', 1)")
+        return threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0), said.get()
+
+    # Linux knows a priority for each thread; this one dies with it.
+    worker = threading.Thread(target=step_back)
+    worker.start()
+    worker.join()
+
+    threads, priorities, told = zip(*answers, strict=True)
+    assert len(set(threads)) == 1
+    assert set(threads).isdisjoint({worker.native_id, threading.get_native_id()})
+    assert set(priorities) == {before}
+    assert set(told) == {"of the task"}
+    assert leaders(database) == {"a"}
+
+
+def test_transaction_apart_that_fails_tells_who_asked_for_it(database: Database) -> None:
+    database.transact_apart()
+
+    def fail(tx: Connection) -> None:
+        tx.exec_driver_sql("INSERT INTO leaders VALUES ('a', 'me', 1)")
+        raise KeyError("why")
+
+    with pytest.raises(KeyError, match="why"):
+        database.transact(fail)
+
+    assert leaders(database) == set()

@@ -135,6 +135,25 @@ def test_sweep_spares_a_worker_that_cannot_beat_because_nobody_can_write(bench: 
     assert sweeping.sweep() == {"workers.expired": 1}
 
 
+def test_sweep_spares_a_worker_that_could_not_beat_while_the_database_was_away(bench: Bench, clock: TestClock) -> None:
+    bench.started()
+    store: Any = FlakyStore(bench.store, "workers", Unavailable("database_unreachable"), times=0)
+    sweeping = Sweeper(store, NotedEngine(), clock, engines=(), lease_seconds=LEASE, history_seconds=60)
+    sweeping.sweep()
+    clock.pass_time(LEASE / 2)
+    store.left = 1
+    sweeping.sweep()
+    clock.pass_time(LEASE / 2)
+
+    assert sweeping.sweep() == {}
+
+    # From then on it has a whole lease again to say that it lives.
+    clock.pass_time(LEASE - 1)
+    assert sweeping.sweep() == {}
+    clock.pass_time(1)
+    assert sweeping.sweep() == {"workers.expired": 1}
+
+
 def test_sweep_spares_a_worker_that_waits_for_the_same_lock_as_the_sweep(bench: Bench, clock: TestClock) -> None:
     class Locked(FlakyStore):
         def heartbeat(self, worker_id: str) -> bool:

@@ -3,6 +3,8 @@
 Every function works inside the caller's transaction.
 """
 
+from typing import Any
+
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy.engine import Connection
 
@@ -11,7 +13,7 @@ from gristmill.db.schema import collections, spaces
 from gristmill.errors import NotFound
 from gristmill.index.model import Collection, CollectionSettings
 
-__all__ = ["advance", "all_collections", "by_id", "by_name", "create", "find"]
+__all__ = ["advance", "advanced", "all_collections", "by_id", "by_name", "create", "find"]
 
 
 # Put together once: SQLAlchemy takes as long to build a statement as SQLite to answer it.
@@ -25,7 +27,7 @@ _ADVANCE = (
         document_count=collections.c.document_count + bindparam("documents"),
         chunk_count=collections.c.chunk_count + bindparam("chunks"),
     )
-    .returning(collections.c.generation)
+    .returning(collections.c.generation, collections.c.active_space_id)
 )
 
 
@@ -81,5 +83,10 @@ def create(connection: Connection, name: str, settings: CollectionSettings, *, n
 
 def advance(connection: Connection, collection_id: int, *, documents: int = 0, chunks: int = 0) -> int:
     """Count a visible change: the new generation. ``documents`` and ``chunks`` are what it added or took away."""
+    return int(advanced(connection, collection_id, documents=documents, chunks=chunks).generation)
+
+
+def advanced(connection: Connection, collection_id: int, *, documents: int = 0, chunks: int = 0) -> Any:
+    """What :func:`advance` does; the ``generation`` and ``active_space_id`` of the row, which is locked from then on."""
     values = {"collection": collection_id, "documents": documents, "chunks": chunks}
-    return int(connection.execute(_ADVANCE, values).scalar_one())
+    return connection.execute(_ADVANCE, values).one()

@@ -20,7 +20,13 @@ __all__ = ["by_id", "by_ids", "count", "find", "known_blobs", "matching_ids", "r
 
 
 _BY_ID = select_documents().where(documents.c.id == bindparam("document"))
-_REFRESHED = ("origin", "name", "material", "root", "blob_id", "size", "mtime_ns", "declared_type", "updated_at")
+_TOLD = ("origin", "name", "material", "root", "blob_id", "size", "mtime_ns", "declared_type")
+_REFRESHED = (*_TOLD, "updated_at")
+_KNOWN = select(documents.c.id, documents.c.source, *(documents.c[name] for name in _TOLD)).where(
+    documents.c.collection_id == bindparam("collection"),
+    documents.c.source.in_(bindparam("sources", expanding=True)),
+    documents.c.deleted_at.is_(None),
+)
 _NEW = insert(documents).returning(documents.c.id, documents.c.source)
 _REFRESH = (
     update(documents)
@@ -32,13 +38,11 @@ _BY_IDS = select_documents().where(documents.c.id.in_(bindparam("documents", exp
 
 def register(connection: Connection, collection: Collection, new: Sequence[NewDocument], *, now: int) -> list[Document]:
     """Insert unknown sources, bring known ones up to date; the documents in the order given."""
-    ids: dict[str, int] = {}
-    table = documents.c
+    known: dict[str, Any] = {}
     for batch in batches({document.source for document in new}):
-        known = select(table.id, table.source).where(
-            table.collection_id == collection.id, table.source.in_(batch), table.deleted_at.is_(None)
-        )
-        ids |= {row.source: row.id for row in connection.execute(known)}
+        values = {"collection": collection.id, "sources": batch}
+        known |= {row.source: row for row in connection.execute(_KNOWN, values)}
+    ids = {source: row.id for source, row in known.items()}
     # Of a source named twice, what was said last counts.
     fields = {document.source: _fields(document) | {"updated_at": now} for document in new}
     shared = {
@@ -51,7 +55,7 @@ def register(connection: Connection, collection: Collection, new: Sequence[NewDo
     stale = [
         {"document": ids[source], **{f"new_{name}": values[name] for name in _REFRESHED}}
         for source, values in fields.items()
-        if source in ids
+        if source in known and any(getattr(known[source], name) != values[name] for name in _TOLD)
     ]
     if stale:
         connection.execute(_REFRESH, stale)

@@ -60,14 +60,18 @@ def _missing(space: Space, *columns: Any) -> Select[Any]:
 def to_embed(connection: Connection, space_id: int, *, limit: int) -> list[StoredChunk]:
     """Up to ``limit`` chunks that lack an embedding, by number."""
     space = _find(connection, space_id)
-    statement = _missing(space, chunks.c.no, chunks.c.text, chunks.c.headings).order_by(chunks.c.no).limit(limit)
+    columns = (chunks.c.no, documents.c.name, chunks.c.headings, chunks.c.text)
+    statement = _missing(space, *columns).order_by(chunks.c.no).limit(limit)
     # Embeddings arrive by chunk number, so the missing ones mostly lie behind the last; looking there first spares
     # a walk over all that is done.
     last = connection.execute(select(func.max(embeddings.c.chunk_no)).where(embeddings.c.space_id == space_id)).scalar()
     rows = connection.execute(statement.where(chunks.c.no > (last or 0))).all()
     if not rows:
         rows = connection.execute(statement).all()
-    return [StoredChunk(chunk_no=row.no, text=row.text, headings=tuple(row.headings)) for row in rows]
+    return [
+        StoredChunk(chunk_no=row.no, document_name=row.name, headings=tuple(row.headings), text=row.text)
+        for row in rows
+    ]
 
 
 def count_to_embed(connection: Connection, space_id: int) -> int:

@@ -5,23 +5,29 @@ A chunk row belongs to a document and one content; every version of the document
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Select, bindparam, select, update
 from sqlalchemy.engine import Connection
 
+from gristmill.db.bulk import BulkInsert, reserved
+from gristmill.db.database import Database
 from gristmill.db.index import words
 from gristmill.db.index.rows import batches, listed
 from gristmill.db.schema import chunks, embeddings, spaces, version_chunks, versions
-from gristmill.db.vectors import to_blob
+from gristmill.db.vectors import to_blobs
 from gristmill.errors import Conflict
 from gristmill.index.model import StagedChunk
 
 __all__ = [
+    "Addition",
     "Preparation",
+    "chunk_numbers",
     "count",
     "known_chunks",
+    "known_contents",
     "known_hashes",
     "list_chunks",
     "prepare",
@@ -46,9 +52,9 @@ _IN_VERSION = select(version_chunks.c.chunk_no).where(
 _EMBEDDED = select(embeddings.c.chunk_no).where(
     embeddings.c.space_id == bindparam("space"), embeddings.c.chunk_no.in_(_NUMBERS)
 )
-_NEW_CHUNKS = insert(chunks).returning(chunks.c.content_hash, chunks.c.no)
-_NEW_EMBEDDINGS = insert(embeddings)
-_NEW_PLACES = insert(version_chunks)
+_NEW_CHUNKS = BulkInsert(chunks, "no", "document_id", "content_hash", "headings", "text")
+_NEW_EMBEDDINGS = BulkInsert(embeddings, "chunk_no", "space_id", "vector")
+_NEW_PLACES = BulkInsert(version_chunks, "version_id", "position", "chunk_no", "start", "end", "page", "part")
 
 
 @cache
@@ -65,11 +71,6 @@ def _vectors(dialect: str) -> Select[Any]:
 
 
 @cache
-def _known(dialect: str) -> Select[Any]:
-    return _vectors(dialect).with_only_columns(chunks.c.content_hash)
-
-
-@cache
 def _numbers(dialect: str) -> Select[Any]:
     return select(chunks.c.content_hash, chunks.c.no).where(
         chunks.c.document_id == bindparam("document"), chunks.c.content_hash.in_(listed(dialect, "hashes"))
@@ -81,9 +82,9 @@ class Preparation:
 
     def __init__(self, staged: Sequence[StagedChunk], *, known: set[str], dimension: int) -> None:
         self.staged = staged
-        self.blobs = {
-            chunk.content_hash: to_blob(chunk.vector, dimension) for chunk in staged if chunk.vector is not None
-        }
+        embedded = [chunk for chunk in staged if chunk.vector is not None]
+        blobs = to_blobs([chunk.vector for chunk in embedded], dimension)
+        self.blobs = {chunk.content_hash: blob for chunk, blob in zip(embedded, blobs, strict=True)}
         self._chunks = {chunk.content_hash: chunk for chunk in staged}
         self._words: dict[str, str] = {}
         for content_hash in self._chunks.keys() - known:
@@ -93,7 +94,7 @@ class Preparation:
         """The searchable words of a chunk."""
         if content_hash not in self._words:
             chunk = self._chunks[content_hash]
-            self._words[content_hash] = words.words_of(chunk.place.headings, chunk.text)
+            self._words[content_hash] = words.words_of(chunk.document_name, chunk.place.headings, chunk.text)
         return self._words[content_hash]
 
     def chunk(self, content_hash: str) -> StagedChunk:
@@ -117,59 +118,77 @@ def prepare(connection: Connection, draft: Any, staged: Sequence[StagedChunk]) -
 
 def known_chunks(connection: Connection, document_id: int, staged: Sequence[StagedChunk]) -> set[str]:
     """Which contents the document has in one of its versions."""
-    return set(_chunk_numbers(connection, document_id, (chunk.content_hash for chunk in staged)))
+    return set(chunk_numbers(connection, document_id, (chunk.content_hash for chunk in staged)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Addition:
+    """Prepared chunks and the document they are stored for."""
+
+    document_id: int
+    collection_id: int
+    space_id: int
+    prepared: Preparation
+    known: Mapping[str, int]
+    """Numbers of those of the contents that the document has, in whichever of its versions."""
 
 
 def stage(connection: Connection, draft: Any, prepared: Preparation) -> int:
     """Store prepared chunks under the draft row; how many of them brought a vector the version did not have yet."""
     if not prepared.staged:
         return 0
-    known = _chunk_numbers(connection, draft.document_id, prepared.hashes)
-    numbers = store_chunks(connection, draft, prepared, known)
+    known = chunk_numbers(connection, draft.document_id, prepared.hashes)
+    addition = Addition(
+        document_id=draft.document_id,
+        collection_id=draft.collection_id,
+        space_id=draft.space_id,
+        prepared=prepared,
+        known=known,
+    )
+    (numbers,) = store_chunks(connection, [addition])
     embedded = {numbers[content_hash] for content_hash in prepared.blobs}
     # A chunk that the document did not have is in no earlier batch of the version either.
     embedded -= _staged_before(connection, draft.id, embedded & set(known.values()))
-    list_chunks(connection, draft.id, prepared, numbers)
+    list_chunks(connection, [(draft.id, prepared, numbers)])
     return len(embedded)
 
 
-def store_chunks(
-    connection: Connection, target: Any, prepared: Preparation, known: Mapping[str, int] | None = None
-) -> dict[str, int]:
-    """Store what the document of the draft row or ``Target`` lacks; the chunk number of each prepared content.
-
-    ``known`` are the numbers of those it has, looked up if they are not given.
-    """
-    if known is None:
-        known = _chunk_numbers(connection, target.document_id, prepared.hashes) if target.has_chunks else {}
-    numbers = dict(known)
-    missing = [content_hash for content_hash in prepared.hashes if content_hash not in numbers]
-    if missing:
-        fresh = _insert_chunks(connection, target.document_id, prepared, missing)
-        words.add(connection, target.collection_id, [(no, prepared.words(key)) for key, no in fresh.items()])
-        numbers |= fresh
-    _insert_embeddings(connection, target, prepared, numbers, set(known.values()))
+def store_chunks(connection: Connection, additions: Sequence[Addition]) -> list[dict[str, int]]:
+    """Store what the documents lack, each kind of row in one go; for each addition, the numbers of its contents."""
+    numbers = [dict(addition.known) for addition in additions]
+    missing = [
+        (place, content_hash)
+        for place, addition in enumerate(additions)
+        for content_hash in addition.prepared.hashes
+        if content_hash not in addition.known
+    ]
+    rows = []
+    terms: dict[int, list[tuple[int, str]]] = {}
+    for (place, content_hash), no in zip(missing, reserved(connection, chunks.c.no, len(missing)), strict=True):
+        numbers[place][content_hash] = no
+        addition = additions[place]
+        chunk = addition.prepared.chunk(content_hash)
+        rows.append((no, addition.document_id, content_hash, chunk.place.headings, chunk.text))
+        terms.setdefault(addition.collection_id, []).append((no, addition.prepared.words(content_hash)))
+    _NEW_CHUNKS(connection, rows)
+    for collection_id, found in terms.items():
+        words.add(connection, collection_id, found)
+    for space_id in {addition.space_id for addition in additions}:
+        inside = [pair for pair in zip(additions, numbers, strict=True) if pair[0].space_id == space_id]
+        _insert_embeddings(connection, space_id, inside)
     return numbers
 
 
-def list_chunks(connection: Connection, version_id: int, prepared: Preparation, numbers: Mapping[str, int]) -> None:
-    """Say which chunks the version has, and where in its text they stand."""
-    if not prepared.staged:
-        return
-    connection.execute(
-        _NEW_PLACES,
-        [
-            {
-                "version_id": version_id,
-                "position": chunk.position,
-                "chunk_no": numbers[chunk.content_hash],
-                "start": chunk.place.start,
-                "end": chunk.place.end,
-                "page": chunk.place.page,
-                "part": chunk.place.part,
-            }
+def list_chunks(connection: Connection, lists: Iterable[tuple[int, Preparation, Mapping[str, int]]]) -> None:
+    """Say which chunks each version has, by their numbers, and where in its text they stand."""
+    _NEW_PLACES(
+        connection,
+        (
+            (version_id, chunk.position, numbers[chunk.content_hash], place.start, place.end, place.page, place.part)
+            for version_id, prepared, numbers in lists
             for chunk in prepared.staged
-        ],
+            for place in [chunk.place]
+        ),
     )
 
 
@@ -185,53 +204,40 @@ def _staged_before(connection: Connection, version_id: int, chunk_nos: Iterable[
     return found
 
 
-def _insert_chunks(
-    connection: Connection, document_id: int, prepared: Preparation, hashes: Sequence[str]
-) -> dict[str, int]:
-    rows = connection.execute(
-        _NEW_CHUNKS,
-        [
-            {
-                "document_id": document_id,
-                "content_hash": content_hash,
-                "headings": list(prepared.chunk(content_hash).place.headings),
-                "text": prepared.chunk(content_hash).text,
-            }
-            for content_hash in hashes
-        ],
-    )
-    return {row.content_hash: row.no for row in rows}
-
-
 def _insert_embeddings(
-    connection: Connection, draft: Any, prepared: Preparation, numbers: dict[str, int], before: set[int]
+    connection: Connection, space_id: int, additions: Sequence[tuple[Addition, Mapping[str, int]]]
 ) -> None:
-    """Store the vectors that are missing; only of the chunks ``before`` there may be some."""
+    """Store the vectors that are missing; only of chunks that were there before there may be some."""
     present: set[int] = set()
-    for batch in batches(before):
-        present.update(connection.execute(_EMBEDDED, {"space": draft.space_id, "numbers": batch}).scalars())
-    wanted = [content_hash for content_hash, no in numbers.items() if no not in present]
-    blobs = prepared.blobs
-    borrowed = [content_hash for content_hash in wanted if content_hash not in blobs]
-    if borrowed:
-        blobs = blobs | _vectors_of(connection, draft.space_id, borrowed)
-    vanished = [content_hash for content_hash in wanted if content_hash not in blobs]
-    if vanished:
-        raise Conflict("embedding_vanished", document_id=draft.document_id, count=len(vanished))
-    if wanted:
-        connection.execute(
-            _NEW_EMBEDDINGS,
-            [
-                {"chunk_no": numbers[content_hash], "space_id": draft.space_id, "vector": blobs[content_hash]}
-                for content_hash in wanted
-            ],
-        )
+    for batch in batches(no for addition, _ in additions for no in addition.known.values()):
+        present.update(connection.execute(_EMBEDDED, {"space": space_id, "numbers": batch}).scalars())
+    wanted = [
+        (addition, {content_hash: no for content_hash, no in numbers.items() if no not in present})
+        for addition, numbers in additions
+    ]
+    unembedded = {
+        content_hash for addition, new in wanted for content_hash in new.keys() - addition.prepared.blobs.keys()
+    }
+    borrowed = _vectors_of(connection, space_id, unembedded) if unembedded else {}
+    rows: list[tuple[int, int, bytes]] = []
+    for addition, new in wanted:
+        blobs = borrowed | addition.prepared.blobs
+        if vanished := new.keys() - blobs.keys():
+            raise Conflict("embedding_vanished", document_id=addition.document_id, count=len(vanished))
+        rows += [(no, space_id, blobs[content_hash]) for content_hash, no in new.items()]
+    _NEW_EMBEDDINGS(connection, rows)
 
 
-def known_hashes(connection: Connection, space_id: int, hashes: Iterable[str]) -> set[str]:
+def known_hashes(database: Database, space_id: int, hashes: Iterable[str]) -> set[str]:
     """Which contents the space has an embedding of."""
     values = {"space": space_id, "hashes": json.dumps(list(hashes))}
-    return set(connection.execute(_known(connection.dialect.name), values).scalars())
+    return {content_hash for (content_hash,) in database.look(known_contents, values)}
+
+
+@cache
+def known_contents(dialect: str) -> Select[Any]:
+    """The statement of :func:`known_hashes`."""
+    return _vectors(dialect).with_only_columns(chunks.c.content_hash)
 
 
 def _vectors_of(connection: Connection, space_id: int, hashes: Iterable[str]) -> dict[str, bytes]:
@@ -241,7 +247,8 @@ def _vectors_of(connection: Connection, space_id: int, hashes: Iterable[str]) ->
     return {row.content_hash: row.vector for row in rows}
 
 
-def _chunk_numbers(connection: Connection, document_id: int, hashes: Iterable[str]) -> dict[str, int]:
+def chunk_numbers(connection: Connection, document_id: int, hashes: Iterable[str]) -> dict[str, int]:
+    """The numbers of those contents that the document has in one of its versions."""
     values = {"document": document_id, "hashes": json.dumps(list(hashes))}
     rows = connection.execute(_numbers(connection.dialect.name), values)
     return {row.content_hash: row.no for row in rows}

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gristmill.clock import Clock
 from gristmill.db.database import Database
-from gristmill.db.index import catalogue, removal, spaces, staging, versions, words
+from gristmill.db.index import catalogue, removal, spaces, staging, versions, wholes, words
 from gristmill.db.index import documents as document_rows
 from gristmill.db.index.filters import is_open
 from gristmill.db.index.hits import visible_hits
@@ -82,10 +82,12 @@ class SqlIndexStore:
         with self._database.read() as tx:
             return document_rows.by_id(tx, document_id)
 
-    def document_to_index(self, document_id: int) -> tuple[Document, Collection]:
+    def documents_to_index(self, document_ids: Sequence[int]) -> Mapping[int, tuple[Document, Collection]]:
         with self._database.read() as tx:
-            document = document_rows.by_id(tx, document_id)
-            return document, catalogue.by_name(tx, document.collection)
+            found = document_rows.by_ids(tx, document_ids)
+            names = {document.collection for document in found.values()}
+            collections = {name: catalogue.by_name(tx, name) for name in names}
+            return {key: (document, collections[document.collection]) for key, document in found.items()}
 
     def documents_by_id(self, document_ids: Sequence[int]) -> Mapping[int, Document]:
         with self._database.read() as tx:
@@ -115,12 +117,12 @@ class SqlIndexStore:
 
     def known_hashes(self, document_id: int, space_id: int, content_hashes: Iterable[str]) -> set[str]:
         del document_id  # A space knows a content whichever of its documents it came with.
-        with self._database.read() as tx:
-            return staging.known_hashes(tx, space_id, content_hashes)
+        return staging.known_hashes(self._database, space_id, content_hashes)
 
     def begin_version(self, draft: VersionDraft, *, task_id: str) -> int:
-        with self._database.write() as tx:
-            return versions.begin(tx, draft, task_id=task_id, now=self._clock.now())
+        return self._database.transact(
+            lambda tx: versions.begin(tx, draft, task_id=task_id, now=self._clock.now()), once=True
+        )
 
     def stage(self, version_id: int, chunks: Sequence[StagedChunk]) -> None:
         if not chunks:
@@ -128,9 +130,12 @@ class SqlIndexStore:
         with self._database.read() as tx:
             prepared = staging.prepare(tx, versions.draft(tx, version_id), chunks)
         failpoint("before_stage")
-        with self._database.write() as tx:
+
+        def write(tx: Connection) -> None:
             draft = versions.draft(tx, version_id)
             staging.count(tx, draft, chunks=len(chunks), embedded=staging.stage(tx, draft, prepared))
+
+        self._database.transact(write, once=True)
         failpoint("between_stages")
 
     def publish(self, transaction: Connection, version_id: int, *, keep_versions: int) -> Publication:
@@ -141,43 +146,21 @@ class SqlIndexStore:
         failpoint("after_publish")
         return published
 
-    def prepare(self, draft: VersionDraft, chunks: Sequence[StagedChunk], *, dimension: int) -> staging.Preparation:
+    def prepare(
+        self, draft: VersionDraft, chunks: Sequence[StagedChunk], *, task_id: str, dimension: int
+    ) -> wholes.Whole:
         known: set[str] = set()
         if draft.replaces is not None:
             with self._database.read() as tx:
                 known = staging.known_chunks(tx, draft.document_id, chunks)
         prepared = staging.Preparation(chunks, known=known, dimension=dimension)
         failpoint("before_stage")
-        return prepared
+        return wholes.Whole(draft=draft, task_id=task_id, chunks=prepared)
 
-    def publish_whole(
-        self,
-        transaction: Connection,
-        draft: VersionDraft,
-        prepared: staging.Preparation,
-        *,
-        task_id: str,
-        keep_versions: int,
-    ) -> Publication:
-        now = self._clock.now()
-        target = versions.target(transaction, draft, task_id=task_id)
-        numbers = staging.store_chunks(transaction, target, prepared)
-        published = versions.add_whole(
-            transaction,
-            draft,
-            target,
-            task_id=task_id,
-            chunk_count=len(prepared.staged),
-            embedded=len(prepared.blobs),
-            chunk_nos=numbers.values(),
-            now=now,
-        )
-        staging.list_chunks(transaction, published.version_id, prepared, numbers)
-        failpoint("between_stages")
-        failpoint("before_publish")
-        versions.show(transaction, target, published, keep_versions=keep_versions, now=now)
-        failpoint("after_publish")
-        return published
+    def publish_wholes(
+        self, transaction: Connection, prepared: Sequence[wholes.Whole], *, keep_versions: int
+    ) -> list[Publication]:
+        return wholes.publish(transaction, prepared, keep_versions=keep_versions, now=self._clock.now())
 
     def touch(self, transaction: Connection, document_id: int, *, size: int, mtime_ns: int | None) -> None:
         document_rows.touch(transaction, document_id, size=size, mtime_ns=mtime_ns, now=self._clock.now())
@@ -219,8 +202,7 @@ class SqlIndexStore:
             return spaces.count_to_embed(tx, space_id)
 
     def add_embeddings(self, space_id: int, vectors: Sequence[tuple[int, Any]]) -> None:
-        with self._database.write() as tx:
-            spaces.add_embeddings(tx, space_id, vectors)
+        self._database.transact(lambda tx: spaces.add_embeddings(tx, space_id, vectors))
 
     def activate_space(self, transaction: Connection, space_id: int) -> bool:
         return spaces.activate(transaction, space_id)

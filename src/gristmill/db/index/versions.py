@@ -3,8 +3,7 @@
 Every function works inside the caller's transaction.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Select, bindparam, exists, func, insert, select, update
@@ -13,23 +12,24 @@ from sqlalchemy.engine import Connection
 from gristmill.db.index import catalogue
 from gristmill.db.index.removal import remove_versions
 from gristmill.db.index.rows import inserted_id, select_versions, version_from
-from gristmill.db.schema import chunks, collections, documents, version_chunks, versions
+from gristmill.db.schema import documents, version_chunks, versions
 from gristmill.errors import Conflict, NotFound
 from gristmill.index.model import DocumentState, Publication, Version, VersionDraft
 
 __all__ = [
-    "Target",
     "abandoned",
-    "add_whole",
     "begin",
     "check",
+    "chunk_nos",
     "clear",
     "draft",
     "drop_draft",
     "kept",
+    "new_row",
+    "next_number",
+    "point",
     "publish",
-    "show",
-    "target",
+    "retire",
 ]
 
 # Put together once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
@@ -38,19 +38,6 @@ _VERSION: BindParameter[Any] = bindparam("version")
 _LIVING = select(documents.c.id).where(documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None))
 _LEFT = select(versions.c.id).where(
     versions.c.document_id == _DOCUMENT, versions.c.task_id == bindparam("task"), versions.c.number.is_(None)
-)
-_TARGET = (
-    select(
-        documents.c.collection_id,
-        documents.c.current_version_id,
-        collections.c.active_space_id,
-        exists().where(chunks.c.document_id == documents.c.id).label("has_chunks"),
-        _LEFT.exists().label("has_left"),
-    )
-    .join(collections, collections.c.id == documents.c.collection_id)
-    .where(documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None), collections.c.deleted_at.is_(None))
-    # The document first: whoever changes both comes to them in this order.
-    .with_for_update(of=[documents, collections])
 )
 _DRAFT = (
     select(versions, documents.c.collection_id, documents.c.current_version_id, documents.c.deleted_at)
@@ -111,7 +98,7 @@ def begin(connection: Connection, new: VersionDraft, *, task_id: str, now: int) 
     if connection.execute(_LIVING, {"document": new.document_id}).first() is None:
         raise NotFound("document_not_found", document_id=new.document_id)
     _remove_left(connection, new.document_id, task_id)
-    return inserted_id(connection, _NEW, _new_row(new, task_id, now))
+    return inserted_id(connection, _NEW, new_row(new, task_id, now))
 
 
 def _remove_left(connection: Connection, document_id: int, task_id: str) -> None:
@@ -119,7 +106,7 @@ def _remove_left(connection: Connection, document_id: int, task_id: str) -> None
         remove_versions(connection, document_id, stale)
 
 
-def _new_row(new: VersionDraft, task_id: str, now: int) -> dict[str, Any]:
+def new_row(new: VersionDraft, task_id: str, now: int) -> dict[str, Any]:
     """The values of a version that was just begun."""
     return {
         "document_id": new.document_id,
@@ -158,35 +145,14 @@ def draft(connection: Connection, version_id: int, *, hold: bool = False) -> Any
     return row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a version goes that is begun and published in one transaction."""
-
-    document_id: int
-    collection_id: int
-    space_id: int
-    current_version_id: int | None
-    media_type: str
-    has_chunks: bool
-    """Whether the document has chunks in this or another version, seen or not."""
+def next_number(connection: Connection, document_id: int) -> int:
+    """The number of the next version to be published of the document."""
+    return int(connection.execute(_NEXT_NUMBER, {"document": document_id}).scalar_one())
 
 
-def target(connection: Connection, new: VersionDraft, *, task_id: str) -> Target:
-    """Make sure that the version may be published, with what :func:`check` raises; drafts the task left are removed."""
-    row = connection.execute(_TARGET, {"document": new.document_id, "task": task_id}).first()
-    if row is None:
-        raise Conflict("document_not_found", document_id=new.document_id)
-    _compare(new, active_space_id=row.active_space_id, current_version_id=row.current_version_id)
-    if row.has_left:
-        _remove_left(connection, new.document_id, task_id)
-    return Target(
-        document_id=new.document_id,
-        collection_id=row.collection_id,
-        space_id=new.space_id,
-        current_version_id=row.current_version_id,
-        media_type=new.media_type,
-        has_chunks=row.has_chunks,
-    )
+def chunk_nos(connection: Connection, version_id: int) -> set[int]:
+    """Which chunks the version has."""
+    return set(connection.execute(_CHUNKS, {"version": version_id}).scalars())
 
 
 def check(connection: Connection, new: Any) -> None:
@@ -194,52 +160,15 @@ def check(connection: Connection, new: Any) -> None:
     collection = catalogue.by_id(connection, new.collection_id)
     if collection is None:
         raise Conflict("document_not_found", document_id=new.document_id)
-    _compare(new, active_space_id=collection.space.id, current_version_id=new.current_version_id)
-
-
-def _compare(new: Any, *, active_space_id: int, current_version_id: int | None) -> None:
-    if active_space_id != new.space_id:
+    if collection.space.id != new.space_id:
         raise Conflict("space_replaced", document_id=new.document_id)
-    if current_version_id != new.replaces:
+    if new.current_version_id != new.replaces:
         raise Conflict("document_changed", document_id=new.document_id)
-
-
-def add_whole(
-    connection: Connection,
-    new: VersionDraft,
-    target: Target,
-    *,
-    task_id: str,
-    chunk_count: int,
-    embedded: int,
-    chunk_nos: Collection[int],
-    now: int,
-) -> Publication:
-    """Insert a version with its number and counts, to be filled and shown in the same transaction."""
-    number = 1
-    deleted = 0
-    # A document has numbered versions only while one of them is current.
-    if target.current_version_id is not None:
-        number = connection.execute(_NEXT_NUMBER, {"document": new.document_id}).scalar_one()
-        old = set(connection.execute(_CHUNKS, {"version": target.current_version_id}).scalars())
-        deleted = len(old.difference(chunk_nos))
-    reused = chunk_count - embedded
-    counts = {"chunk_count": chunk_count, "embedded": embedded, "reused": reused, "deleted": deleted}
-    row = _new_row(new, task_id, now) | counts | {"number": number, "published_at": now}
-    version_id = inserted_id(connection, _NEW, row)
-    return Publication(
-        version_id=version_id,
-        number=number,
-        chunk_count=chunk_count,
-        embedded=embedded,
-        reused=reused,
-        deleted=deleted,
-    )
 
 
 def publish(connection: Connection, new: Any, *, keep_versions: int, now: int) -> Publication:
     """Number and show a draft row that :func:`check` found in order."""
-    number = connection.execute(_NEXT_NUMBER, {"document": new.document_id}).scalar_one()
+    number = next_number(connection, new.document_id)
     deleted = _count_dropped(connection, new.current_version_id, new.id)
     reused = new.chunk_count - new.embedded
     connection.execute(
@@ -260,26 +189,22 @@ def publish(connection: Connection, new: Any, *, keep_versions: int, now: int) -
         reused=reused,
         deleted=deleted,
     )
-    show(connection, new, published, keep_versions=keep_versions, now=now)
+    more = published.chunk_count - _chunk_count(connection, new.current_version_id)
+    values = {
+        "document": new.document_id,
+        "version": published.version_id,
+        "new_media_type": new.media_type,
+        "new_generation": catalogue.advance(connection, new.collection_id, chunks=more),
+        "now": now,
+    }
+    point(connection, [values])
+    retire(connection, new.document_id, published, keep_versions=keep_versions)
     return published
 
 
-def show(connection: Connection, new: Any, published: Publication, *, keep_versions: int, now: int) -> None:
-    """Point the document of a draft row or :class:`Target` at its numbered version, and count what that changed."""
-    chunks_before = _chunk_count(connection, new.current_version_id)
-    generation = catalogue.advance(connection, new.collection_id, chunks=published.chunk_count - chunks_before)
-    connection.execute(
-        _POINT,
-        {
-            "document": new.document_id,
-            "version": published.version_id,
-            "new_media_type": new.media_type,
-            "new_generation": generation,
-            "now": now,
-        },
-    )
-    if published.number > 1:
-        _retire(connection, new.document_id, keep=max(1, keep_versions))
+def point(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+    """Let documents show their new versions."""
+    connection.execute(_POINT, values)
 
 
 def _chunk_count(connection: Connection, version_id: int | None) -> int:
@@ -294,8 +219,11 @@ def _count_dropped(connection: Connection, old_id: int | None, new_id: int) -> i
     return int(connection.execute(_DROPPED, {"old": old_id, "new": new_id}).scalar_one())
 
 
-def _retire(connection: Connection, document_id: int, *, keep: int) -> None:
-    if beyond := list(connection.execute(_PUBLISHED, {"document": document_id}).scalars())[keep:]:
+def retire(connection: Connection, document_id: int, published: Publication, *, keep_versions: int) -> None:
+    """Remove the versions beyond the newest ``keep_versions``, of which ``published`` is one."""
+    if published.number == 1:
+        return
+    if beyond := list(connection.execute(_PUBLISHED, {"document": document_id}).scalars())[max(1, keep_versions) :]:
         remove_versions(connection, document_id, beyond)
 
 

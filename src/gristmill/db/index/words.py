@@ -17,9 +17,9 @@ __all__ = ["add", "remove", "search", "words_of"]
 _MEANS = {"sqlite": fts5, "postgresql": tsvector}
 
 
-def words_of(headings: Sequence[str], body: str) -> str:
+def words_of(document_name: str, headings: Sequence[str], body: str) -> str:
     """What :func:`add` keeps of a chunk; takes a while, so it is called before a write transaction begins."""
-    return index_tokens("\n".join((*headings, body)))
+    return index_tokens("\n".join((document_name, *headings, body)))
 
 
 def add(connection: Connection, collection_id: int, words: Sequence[tuple[int, str]]) -> None:

@@ -1,8 +1,9 @@
 """Ends many completed attempts at once: a few statements for all of them instead of a few for each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeGuard
 
 from sqlalchemy import bindparam, select, update
@@ -12,7 +13,7 @@ from gristmill.db.schema import tasks
 from gristmill.db.tasks.moves import advance_parent, may_make, record_each
 from gristmill.db.tasks.rows import progress_values, task_from
 from gristmill.tasks.lifecycle import TRANSITIONS
-from gristmill.tasks.model import Completed, Outcome, Progress, Task
+from gristmill.tasks.model import Completed, Effect, JointEffect, Json, Outcome, Progress, Task
 
 __all__ = ["complete_all", "is_plain"]
 
@@ -50,22 +51,17 @@ def is_plain(outcome: Outcome) -> TypeGuard[Completed]:
 
 def complete_all(tx: Connection, endings: Sequence[tuple[str, int, Completed]], now: int) -> list[Task | None]:
     """End attempts whose outcomes are plain, as ``TaskStore.finish_all`` does."""
-    held = {row.id: row for row in tx.execute(_HELD, {"ids": [task_id for task_id, _, _ in endings]})}
-    ended: list[Task | None] = []
+    rows = {row.id: row for row in tx.execute(_HELD, {"ids": [task_id for task_id, _, _ in endings]})}
+    # Whoever presents the same lease a second time finds the task ended.
+    held = [_take(rows, task_id, lease) for task_id, lease, _ in endings]
+    valid = [(row, outcome) for row, (_, _, outcome) in zip(held, endings, strict=True) if row is not None]
+    answers = _carry_out(tx, [outcome.effect for _, outcome in valid])
+    completed: list[Task] = []
     workers: list[Mapping[str, Any]] = []
-    for task_id, lease, outcome in endings:
-        row = held.get(task_id)
-        if row is None or row.lease != lease:
-            ended.append(None)
-            continue
-        # Whoever presents the same lease a second time finds the task ended.
-        del held[task_id]
-        result = dict(outcome.result)
-        if outcome.effect is not None:
-            result |= outcome.effect(tx) or {}
+    for (row, outcome), answer in zip(valid, answers, strict=True):
         was = task_from(row)
         workers.append({"worker": was.worker_id})
-        ended.append(
+        completed.append(
             replace(
                 was,
                 state=_COMPLETED.target,
@@ -73,18 +69,32 @@ def complete_all(tx: Connection, endings: Sequence[tuple[str, int, Completed]], 
                 error=None,
                 finished_at=now,
                 updated_at=now,
-                result=result,
+                result={**outcome.result, **(answer or {})},
                 progress=outcome.progress or was.progress,
             )
         )
-    completed = [task for task in ended if task is not None]
     if completed:
         tx.execute(_COMPLETE, [_changes(task) for task in completed])
         record_each(tx, list(zip(completed, workers, strict=True)), _COMPLETED.name, now)
     children = Counter(task.parent_id for task in completed if task.parent_id is not None)
     for parent_id, count in children.items():
         advance_parent(tx, parent_id, _COMPLETED.target, now, children=count)
-    return ended
+    ended = iter(completed)
+    return [None if row is None else next(ended) for row in held]
+
+
+def _take(rows: dict[str, Any], task_id: str, lease: int) -> Any | None:
+    row = rows.get(task_id)
+    return rows.pop(task_id) if row is not None and row.lease == lease else None
+
+
+def _carry_out(tx: Connection, effects: Sequence[Effect | None]) -> Iterator[Json | None]:
+    """Carry out ``effects`` in their order, neighbours of one sort together; the answer of each."""
+    for write, group in groupby(effects, key=lambda effect: effect.write if isinstance(effect, JointEffect) else None):
+        if write is None:
+            yield from (None if effect is None else effect(tx) for effect in group)
+        else:
+            yield from write(tx, [effect.matter for effect in group if isinstance(effect, JointEffect)])
 
 
 def _changes(task: Task) -> dict[str, Any]:

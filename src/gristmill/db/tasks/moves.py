@@ -3,9 +3,10 @@
 Every move is one UPDATE guarded by the source states that the lifecycle table allows, and the event that records it.
 """
 
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     Boolean,
@@ -15,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
-    insert,
     literal_column,
     or_,
     select,
@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 
+from gristmill.db.bulk import BulkInsert, reserved
 from gristmill.db.schema import task_events, task_items, tasks
 from gristmill.db.tasks.rows import matches, new_row, progress_values, task_from
 from gristmill.errors import Conflict
@@ -50,6 +51,7 @@ __all__ = [
     "advance_parent",
     "cancel_tasks",
     "end_attempt",
+    "has_state",
     "may_make",
     "move",
     "record",
@@ -61,15 +63,24 @@ _FRESH_TRY: Mapping[str, Any] = {"waiting": False, "worker_id": None, "due": Tru
 
 
 # Built once: building a statement costs more than running it.
-_ADD = insert(tasks).returning(*tasks.c)
+_COLUMNS = tuple(column.name for column in tasks.columns)
+_Row = cast("Any", namedtuple)("_Row", _COLUMNS)  # noqa: PYI024 - the columns are told in one place
+"""A row as it is added, and as it would be read back."""
+_ADD = BulkInsert(tasks, *_COLUMNS)
 _BY_ID = select(tasks).where(tasks.c.id.in_(bindparam("ids", expanding=True)))
-_RECORD = insert(task_events)
+_RECORD = BulkInsert(task_events, "task_id", "at", "name", "attempt", "lease", "worker_id", "detail")
+_ADD_ITEMS = BulkInsert(task_items, "task_id", "position", "body")
 
 
 def may_make(transition: Transition) -> ColumnElement[bool]:
     """Whether a task is in a state that ``transition`` may start from."""
     # Not IN: its list would be rendered anew at each execution, and is not allowed where many rows change at once.
-    return or_(*(tasks.c.state == source for source in sorted(transition.sources)))
+    return or_(*(has_state(source) for source in sorted(transition.sources)))
+
+
+def has_state(state: TaskState) -> ColumnElement[bool]:
+    """Whether a task that is found by other means is in ``state``: a million may be, so it is no way to find any."""
+    return tasks.c.state.concat("") == state
 
 
 @cache
@@ -109,23 +120,7 @@ def record(tx: Connection, rows: Sequence[Any], name: str, now: int, detail: Map
 
 def record_each(tx: Connection, rows: Sequence[tuple[Any, Mapping[str, Any]]], name: str, now: int) -> None:
     """What :func:`record` does, where each row has a detail of its own."""
-    if not rows:
-        return
-    tx.execute(
-        _RECORD,
-        [
-            {
-                "task_id": row.id,
-                "at": now,
-                "name": name,
-                "attempt": row.attempt,
-                "lease": row.lease,
-                "worker_id": row.worker_id,
-                "detail": dict(detail),
-            }
-            for row, detail in rows
-        ],
-    )
+    _RECORD(tx, ((row.id, now, name, row.attempt, row.lease, row.worker_id, dict(detail)) for row, detail in rows))
 
 
 def move(
@@ -151,6 +146,10 @@ def move(
 
 def add_tasks(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Task]:
     """Add those that are new; answer the others with what is there. See :meth:`TaskStore.add`."""
+    return [task_from(row) for row in _add_rows(tx, new_tasks, now)]
+
+
+def _add_rows(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Any]:
     known = _known(tx, new_tasks)
     rows = {row.id: row for row in known.values()}
     answers: list[str] = []
@@ -168,10 +167,13 @@ def add_tasks(tx: Connection, new_tasks: Sequence[NewTask], now: int) -> list[Ta
                 known["key", task.idempotency_key] = task
             found = task
         answers.append(found.id)
-    if fresh:
-        rows |= {row.id: row for row in tx.execute(_ADD, [new_row(task, now) for task in fresh])}
-    record(tx, [rows[task.id] for task in fresh], "submitted", now)
-    return [task_from(rows[task_id]) for task_id in answers]
+    numbers = reserved(tx, tasks.c.number, len(fresh))
+    values = [new_row(task, now) | {"number": number} for task, number in zip(fresh, numbers, strict=True)]
+    added = [_Row._make(map(value.get, _COLUMNS)) for value in values]
+    _ADD(tx, added)
+    rows |= {row.id: row for row in added}
+    record(tx, added, "submitted", now)
+    return [rows[task_id] for task_id in answers]
 
 
 def _known(tx: Connection, new_tasks: Sequence[NewTask]) -> dict[tuple[str, str | None], Any]:
@@ -266,15 +268,11 @@ def _error_row(error: TaskError) -> dict[str, Any]:
 
 def _store_items(tx: Connection, task_id: str, items: Sequence[Json]) -> None:
     tx.execute(task_items.delete().where(task_items.c.task_id == task_id))
-    tx.execute(
-        insert(task_items),
-        [{"task_id": task_id, "position": position, "body": dict(body)} for position, body in enumerate(items)],
-    )
+    _ADD_ITEMS(tx, ((task_id, position, dict(body)) for position, body in enumerate(items)))
 
 
 def _spawn(tx: Connection, spawn: Sequence[NewTask], now: int) -> None:
-    added = add_tasks(tx, spawn, now)
-    ended = [task.id for task in added if task.state in (TaskState.FAILED, TaskState.CANCELLED)]
+    ended = [row.id for row in _add_rows(tx, spawn, now) if row.state in (TaskState.FAILED, TaskState.CANCELLED)]
     if ended:
         retry_tasks(tx, TaskFilter(ids=ended), now)
 
@@ -312,7 +310,7 @@ def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
         asked = list(
             tx.execute(
                 update(tasks)
-                .where(batch, tasks.c.state == TaskState.PROCESSING, ~tasks.c.cancel_requested)
+                .where(batch, has_state(TaskState.PROCESSING), ~tasks.c.cancel_requested)
                 .values(cancel_requested=True, updated_at=now)
                 .returning(*tasks.c)
             )
