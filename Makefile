@@ -17,7 +17,7 @@ PEERS := .venv-peers/.peers
 .DEFAULT_GOAL := help
 # Where it is set, every command would compile every library again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup demo test lint types imports check bench peers docs format lock clean
+.PHONY: help setup demo test lint types imports check bench compare peers docs format lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ check: test lint types imports ## All of the above: what must pass before a comm
 
 bench: $(CORE) ## Measure speed
 	@$(PY) -m benchmarks
+
+compare: $(DEV) ## The same faults under bare Celery, bare RQ and Gristmill
+	@$(PY) -m benchmarks compare
 
 docs: $(DEV) ## Write the generated pages of docs/ again
 	@$(PY) docs/generate.py

@@ -31,6 +31,7 @@ _NAMES = (
     "recovery",
     "history",
     "backlog",
+    "compare",
     "quality",
 )
 _PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"

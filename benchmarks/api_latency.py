@@ -84,7 +84,8 @@ def _requests(app: Gristmill) -> Iterator[_Request]:
         yield "task list", "GET", "/api/tasks?limit=20", None
         yield "progress", "GET", f"/api/index/task/{task.id}", None
         yield "document list", "GET", "/api/documents?collection=bench&limit=20", None
-        yield "upload", "POST", "/api/documents", Upload(name=f"note {number}.txt", data=_UPLOADED)
+        upload = Upload(name=f"note {number}.txt", data=b"Note %d. %b" % (number, _UPLOADED))
+        yield "upload", "POST", "/api/documents", upload
         for mode in ("keyword", "hybrid"):
             body = {"query": next(asked), "collection": "bench", "mode": mode}
             yield f"{mode} search", "POST", "/api/search", body

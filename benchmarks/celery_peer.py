@@ -7,7 +7,7 @@ import os
 import struct
 import time
 
-from celery import Celery  # type: ignore[import-untyped]  # Published without types.
+from celery import Celery
 
 __all__ = ["app", "ping", "ran_at"]
 
@@ -18,7 +18,7 @@ app = Celery("peer", broker=os.environ["BENCHMARK_CELERY_BROKER"])
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
 
 
-@app.task  # type: ignore[untyped-decorator]  # As above.
+@app.task  # type: ignore[untyped-decorator]  # Published without types.
 def ping(note: str) -> None:
     """Leave the time behind: 8 bytes, which the system appends as one."""
     del note

@@ -1,14 +1,16 @@
 """How often a search finds the one document that was meant, and how far up, by embedder and mode.
 
-The documents go through real workers, the queries through the real search.
+The documents go through real workers, the queries through the real search. Files are called what the things are
+called; once more, with numbers for names, they show what of the figures is owed to that.
 """
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.known_items import KnownItems, known_items
+from benchmarks.known_items import KnownItem, KnownItems, known_items
 from benchmarks.support import Cell, Options, Table, fresh, working
 from gristmill.app import Gristmill
 from gristmill.errors import InvalidInput
@@ -25,6 +27,21 @@ _RANK_CONSTANT = 2
 _QUICK_SHARE = 0.1
 _TEXTS_OF = {"across": "chinese"}
 """Sets that ask for the documents of another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Library:
+    """The documents of all sets as files, and the Gristmill that indexes them."""
+
+    app: Gristmill
+    folder: Path
+    numbered: bool = False
+    """Whether the names of the files say nothing."""
+
+    def file(self, items: KnownItems, item: KnownItem) -> Path:
+        """Where the text of ``item`` is."""
+        name = hashlib.sha256(item.name.encode()).hexdigest()[:8] if self.numbered else item.name.replace("/", "_")
+        return (self.folder / _TEXTS_OF.get(items.name, items.name) / f"{name}.txt").resolve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +61,19 @@ class _Answer:
 def run(options: Options) -> Iterator[Table]:
     """One table for each set of known items."""
     sets, missing = known_items(_QUICK_SHARE if options.quick else 1.0)
-    with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as folder, fresh() as app:
+    with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as folder, fresh() as app, fresh() as other:
         embedders = [name for name in options.embedders if _is_installed(app, name)]
         if absent := sorted(set(options.embedders) - set(embedders)):
             missing = " ".join(filter(None, [missing, f"Not installed: {', '.join(absent)}."]))
-        with working(app, slots=cores()):
-            for items in sets:
-                if items.name not in _TEXTS_OF:
-                    _index(app, items, Path(folder), embedders)
+        library = _Library(app=app, folder=Path(folder, "named"))
+        numbered = _Library(app=other, folder=Path(folder, "numbered"), numbered=True)
+        for filled, wanted in ((library, embedders), (numbered, embedders[:1])):
+            with working(filled.app, slots=cores()):
+                for items in sets:
+                    if items.name not in _TEXTS_OF:
+                        _index(filled, items, wanted)
         for items in sets:
-            yield _table(app, items, Path(folder), embedders, missing)
+            yield _table(library, numbered, items, embedders, missing)
 
 
 def _is_installed(app: Gristmill, embedder: str) -> bool:
@@ -64,9 +84,10 @@ def _is_installed(app: Gristmill, embedder: str) -> bool:
     return True
 
 
-def _index(app: Gristmill, items: KnownItems, folder: Path, embedders: Sequence[str]) -> None:
-    files = [_file(folder, items.name, item.name) for item in items.items]
-    files[0].parent.mkdir()
+def _index(library: _Library, items: KnownItems, embedders: Sequence[str]) -> None:
+    app = library.app
+    files = [library.file(items, item) for item in items.items]
+    files[0].parent.mkdir(parents=True)
     for file, item in zip(files, items.items, strict=True):
         file.write_text(item.text, "utf-8")
     for embedder in embedders:
@@ -80,14 +101,10 @@ def _index(app: Gristmill, items: KnownItems, folder: Path, embedders: Sequence[
             raise RuntimeError(f"indexing {collection} ended as {ended.state} with {indexed} of {len(files)} documents")
 
 
-def _file(folder: Path, name: str, item: str) -> Path:
-    return folder / name / f"{item.replace('/', '_')}.txt"
-
-
-def _table(app: Gristmill, items: KnownItems, folder: Path, embedders: Sequence[str], missing: str) -> Table:
+def _table(library: _Library, numbered: _Library, items: KnownItems, embedders: Sequence[str], missing: str) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for embedder in embedders:
-        by_mode = {mode: _answers(app, items, folder, embedder, mode) for mode in SearchMode}
+        by_mode = {mode: _answers(library, items, embedder, mode) for mode in SearchMode}
         words, meaning = by_mode[SearchMode.KEYWORD], by_mode[SearchMode.VECTOR]
         if not rows:
             rows.append(("keyword", *_figures(words)))
@@ -97,6 +114,9 @@ def _table(app: Gristmill, items: KnownItems, folder: Path, embedders: Sequence[
         either = [min(one.rank or _DEPTH, other.rank or _DEPTH) for one, other in zip(meaning, words, strict=True)]
         share = sum(rank <= _TOP for rank in either) / len(either)
         rows.append((f"limit: either list, {embedder}", None, share, None, None, None))
+    for embedder in embedders[:1]:
+        nameless = _answers(numbered, items, embedder, SearchMode.HYBRID)
+        rows.append((f"hybrid, {embedder}, numbers for names", *_figures(nameless)))
     held_out = sum(item.held_out for item in items.items)
     return Table(
         title=f"Finding known items: {items.title}",
@@ -106,19 +126,19 @@ def _table(app: Gristmill, items: KnownItems, folder: Path, embedders: Sequence[
             f"{len(items.items)} short descriptions, each of which is to find the long description of the same thing; "
             f"{held_out} of them had no say in how both lists are fused. A hit counts by its place in the list. The "
             f"peer adds the reciprocals of the ranks plus {_RANK_CONSTANT} in both lists; the limit is how often one "
-            "of the lists has the document among its first ten. " + missing
+            "of the lists has the document among its first ten. The name of a thing is the name of its file, except "
+            "in the last row. " + missing
         ).strip(),
     )
 
 
-def _answers(app: Gristmill, items: KnownItems, folder: Path, embedder: str, mode: SearchMode) -> list[_Answer]:
+def _answers(library: _Library, items: KnownItems, embedder: str, mode: SearchMode) -> list[_Answer]:
     collection = f"{_TEXTS_OF.get(items.name, items.name)}-{embedder}"
     answers = []
     for item in items.items:
-        page = app.searcher.search(item.query, collection=collection, mode=mode, limit=_DEPTH)
-        meant = _file(folder, _TEXTS_OF.get(items.name, items.name), item.name)
+        page = library.app.searcher.search(item.query, collection=collection, mode=mode, limit=_DEPTH)
         found = tuple((hit.source, hit.chunk_no) for hit in page.hits)
-        answers.append(_Answer(str(meant.resolve()), item.held_out, found))
+        answers.append(_Answer(str(library.file(items, item)), item.held_out, found))
     return answers
 
 

@@ -192,7 +192,10 @@ def serving(app: Gristmill) -> Iterator["Client"]:
 def _process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRISTMILL_")}
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment)
+        # In a session of its own, as ``gristmill up`` starts it: Linux may schedule sessions as groups.
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
     try:
         yield process
     finally:
