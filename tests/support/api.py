@@ -38,7 +38,8 @@ class ApiProcess:
     def submit_until_it_dies(self, most: int = 100) -> list[str]:
         """Submit one after the other; the ids that were answered."""
         answered: list[str] = []
-        with suppress(requests.ConnectionError):
+        # It may die in the middle of an answer as well.
+        with suppress(requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
             while len(answered) < most:
                 answered.append(self.submit(f"task {len(answered)}"))
         return answered

@@ -1,4 +1,7 @@
-"""An adversary with a seed: kills, stops and starts whatever runs on a data directory, and holds the database's lock."""
+"""An adversary with a seed: kills, stops and starts whatever runs on a data directory, and holds the database's lock.
+
+Where the database has a server of its own, that is no safer than the rest.
+"""
 
 import random
 import signal
@@ -13,6 +16,7 @@ import psutil
 from gristmill.db.database import Database
 from tests.integration.worker.conftest import Mill
 from tests.support.api import ApiProcess, api_process
+from tests.support.postgres import OwnServer
 
 __all__ = ["Chaos"]
 
@@ -36,8 +40,9 @@ API_PLACES = ("", "", "before_accept:kill@15", "after_accept:kill@10", "after_di
 class Chaos:
     """Everything that can happen to processes, at random."""
 
-    def __init__(self, mill: Mill, source: random.Random) -> None:
+    def __init__(self, mill: Mill, source: random.Random, server: OwnServer | None = None) -> None:
         self.mill = mill
+        self.server = server
         self.source = source
         self.deeds: Counter[str] = Counter()
         self._later: list[threading.Timer] = []
@@ -69,6 +74,8 @@ class Chaos:
             self.pause_api: 1,
             self.wait: 14,
         }
+        if self.server is not None:
+            deeds |= {self.restart_the_server: 1, self.end_connections: 3}
         deed = self.source.choices([*deeds], [*deeds.values()])[0]
         deed()
         self.deeds[deed.__name__] += 1
@@ -146,10 +153,23 @@ class Chaos:
 
     def hold_the_lock(self) -> None:
         """Write, and take one's time."""
-        database = Database(f"sqlite:///{self.mill.app.database.path}")
-        with database.write():
+        database = Database(self.mill.app.database.url)
+        with database.write() as transaction:
+            if self.server is not None:
+                transaction.exec_driver_sql("LOCK TABLE tasks IN EXCLUSIVE MODE")
             time.sleep(self.source.uniform(0.1, 2.0))
         database.close()
+
+    def restart_the_server(self) -> None:
+        """The database's, politely, rudely or without a word."""
+        assert self.server is not None
+        number = self.source.choice([signal.SIGINT, signal.SIGQUIT, signal.SIGKILL])
+        self.server.restart(number, away_seconds=self.source.uniform(0.0, 1.5))
+
+    def end_connections(self) -> None:
+        """All that anybody has to the database."""
+        assert self.server is not None
+        self.server.end_connections()
 
     def kill_api(self) -> None:
         """The API, whatever it is doing."""
@@ -177,6 +197,7 @@ class Chaos:
                     module="tests.support.server",
                     failpoint=self.source.choice(API_PLACES),
                     GRISTMILL_DATABASE__BUSY_TIMEOUT_SECONDS="1",
+                    **self.mill.environment,
                 )
             )
 

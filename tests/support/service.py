@@ -89,6 +89,8 @@ def serving(data: Path, overrides: Mapping[str, Any] | None = None) -> Iterator[
         service.session.close()
         server.should_exit = True
         thread.join(timeout=20)
+        # Others are told on a thread, which may be at it.
+        app.bell.close()
         in_use = app.database.checked_out()
         app.close()
         assert in_use == 0

@@ -11,6 +11,8 @@ from gristmill.app.engines import Engines
 from gristmill.app.metrics import Metrics
 from gristmill.app.monitoring import build_alert_watch, build_metrics, build_monitor
 from gristmill.app.tidying import tidying_duties
+from gristmill.app.tracing import TracedTaskService, build_tracing
+from gristmill.app.vault import KeyVault
 from gristmill.clock import Clock, SystemClock
 from gristmill.db.alerts import Alerts
 from gristmill.db.blobs import FileBlobStore
@@ -28,6 +30,7 @@ from gristmill.engines.policy import ENGINES, default_policy
 from gristmill.index.search import Searcher
 from gristmill.kinds import effective_kinds
 from gristmill.monitoring.monitor import Monitor
+from gristmill.monitoring.tracing import NO_TRACING, Tracing
 from gristmill.settings import DataPaths, Settings
 from gristmill.tasks.kind import Kind
 from gristmill.tasks.ports import Engine
@@ -95,9 +98,22 @@ class Gristmill:
         return Embedders(self.settings.embedding, cache=self.paths.cache)
 
     @cached_property
+    def tracing(self) -> Tracing:
+        """Where spans go."""
+        return build_tracing(self)
+
+    @cached_property
+    def vault(self) -> KeyVault:
+        """What keeps secrets in payloads."""
+        return KeyVault(self.settings, self.paths.secret_key)
+
+    @cached_property
     def tasks(self) -> TaskService:
         """Submit, watch and stop tasks."""
-        return TaskService(self.store, self.engine, self.kinds, self.clock)
+        parts = (self.store, self.engine, self.kinds, self.clock)
+        if self.tracing is NO_TRACING:
+            return TaskService(*parts, vault=self.vault)
+        return TracedTaskService(self.tracing, *parts, vault=self.vault)
 
     @cached_property
     def documents(self) -> Documents:
@@ -165,6 +181,7 @@ class Gristmill:
         self.engine.close()
         self.embedders.close()
         self.bell.close()
+        self.tracing.close()
         self.database.close()
 
 

@@ -5,12 +5,13 @@ Registers and submits; reading and parsing happen in workers.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from gristmill.app.embedders import Embedders
-from gristmill.errors import InvalidInput, LimitExceeded
+from gristmill.errors import InvalidInput, LimitExceeded, NotFound
 from gristmill.index.model import Collection, Document, Material, NewDocument, Origin
 from gristmill.index.ports import BlobStore, IndexStore
 from gristmill.index.recipe import Selection, select_stale
@@ -42,9 +43,8 @@ class Documents:
     def collection(self, name: str, *, embedder: str | None = None) -> Collection:
         """The collection ``name``, created with the configured or the named embedder if it is new."""
         _check_collection_name(name)
-        known = {collection.name: collection for collection in self._index.collections()}
-        if name in known:
-            return known[name]
+        with suppress(NotFound):
+            return self._index.collection(name)
         settings = self._embedders.collection_settings(self._settings.index, embedder=embedder)
         return self._index.ensure_collection(name, settings)
 

@@ -1,6 +1,7 @@
 """Uploaded bytes as files named by their content, under one directory.
 
-A file appears whole or not at all: written aside, brought to disk, then renamed. Equal uploads share one file.
+A file appears whole or not at all: written aside, then renamed. Equal uploads share one file. All that a new one has
+changed is brought to disk at the end: file systems keep a journal, and what is asked of it together costs one wait.
 """
 
 import errno
@@ -31,6 +32,8 @@ class FileBlobStore:
         self._directory = directory
         self._incoming = directory / "incoming"
         self._clock = clock
+        self._named: set[Path] = set()
+        """Directories whose names are on disk, as far as this process knows; there are 65,536 at most."""
 
     def put(self, stream: BinaryIO, *, max_bytes: int) -> tuple[str, int]:
         with _translated():
@@ -39,14 +42,25 @@ class FileBlobStore:
             try:
                 blob_id, size = _write(stream, written, max_bytes)
                 target = self._file(blob_id)
-                _make_directory(target.parent, self._directory)
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 # Its age counts from now even if the same bytes were here before, and a clean-up must not
                 # decide by the old age and remove the new file.
                 now = self._clock.now() * 1000
-                os.utime(written, ns=(now, now))
+                is_there = _holds(target, blob_id)
                 with self._alone():
-                    written.replace(target)
-                _sync_directory(target.parent)
+                    if is_there and target.exists():
+                        # Others need it: what replaces it would have to be on disk before.
+                        os.utime(target, ns=(now, now))
+                    else:
+                        os.utime(written, ns=(now, now))
+                        written.replace(target)
+                _sync(target)
+                _sync(target.parent)
+                if target.parent not in self._named:
+                    # Whoever made these directories, a moment ago perhaps, may not have brought their names to disk.
+                    _sync(target.parent.parent)
+                    _sync(self._directory)
+                    self._named.add(target.parent)
             finally:
                 written.unlink(missing_ok=True)
         return blob_id, size
@@ -115,27 +129,25 @@ def _write(stream: BinaryIO, path: Path, max_bytes: int) -> tuple[str, int]:
                 raise LimitExceeded("file_too_large", limit_bytes=max_bytes)
             digest.update(piece)
             file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
     return digest.hexdigest(), size
 
 
-def _make_directory(path: Path, root: Path) -> None:
-    """``path`` and its parents below ``root``, each one's name on disk before it is used."""
-    if path.is_dir():
-        return
-    if path != root:
-        _make_directory(path.parent, root)
-    path.mkdir(mode=0o700, exist_ok=True)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    """Bring a file or the names in a directory to disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _holds(path: Path, blob_id: str) -> bool:
+    """Whether the blob is there, and not what a power cut has left of one."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == blob_id
+    except FileNotFoundError:
+        return False
 
 
 def _is_older(path: Path, micros: int) -> bool:

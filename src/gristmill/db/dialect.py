@@ -35,7 +35,7 @@ class Dialect(Protocol):
         """An engine whose transactions begin as the options of their connection say.
 
         ``gristmill_write``: may write; without it, one consistent view. ``gristmill_durable``: commit waits for the
-        disk.
+        disk, also where what a crash may take back could do no harm.
         """
         ...
 
@@ -43,8 +43,11 @@ class Dialect(Protocol):
         """Whether there is a table ``name``."""
         ...
 
-    def lock_migrations(self, connection: Connection) -> None:
-        """Inside a write transaction: let one process at a time bring the schema up to date."""
+    def prepare_migrations(self, connection: Connection) -> None:
+        """Inside a write transaction: let one process at a time bring the schema up to date.
+
+        :class:`Unavailable` if the server is too old for it.
+        """
         ...
 
     def translate(self, error: DBAPIError) -> GristmillError | None:
@@ -56,11 +59,14 @@ class Dialect(Protocol):
         ...
 
 
-def dialect_for(url: str, *, busy_timeout_seconds: float) -> Dialect:
-    """The dialect of ``sqlite:///path`` or ``postgresql://…``; :class:`InvalidInput` for any other."""
+def dialect_for(url: str, *, busy_timeout_seconds: float, connections: int) -> Dialect:
+    """The dialect of ``sqlite:///path`` or ``postgresql://…``; :class:`InvalidInput` for any other.
+
+    ``connections``: the most that a process may open to a server.
+    """
     scheme = url.split(":", 1)[0]
     if url.startswith(_SQLITE):
         return Sqlite(url.removeprefix(_SQLITE), busy_timeout_seconds=busy_timeout_seconds)
     if scheme.split("+", 1)[0] in SCHEMES:
-        return Postgres(url, busy_timeout_seconds=busy_timeout_seconds)
+        return Postgres(url, busy_timeout_seconds=busy_timeout_seconds, connections=connections)
     raise InvalidInput("database_url_unknown", scheme=scheme)

@@ -26,6 +26,11 @@ _TABLES = (
     schema.task_items,
     schema.workers,
     schema.api_keys,
+    schema.task_totals,
+    schema.duty_totals,
+    schema.event_cursors,
+    schema.alerts,
+    schema.alert_notices,
 )
 """In an order in which no row refers to one that is not there yet. Who leads is settled anew."""
 _OCCUPIED = (schema.collections, schema.tasks, schema.api_keys)
@@ -38,12 +43,14 @@ def copy_rows(source: Database, target: Database) -> int:
     """
     target.migrate()
     count = 0
-    with source.read() as old, target.write(durable=True) as new:
+    with target.write(durable=True) as new:
         for table in _OCCUPIED:
             if new.execute(select(table).limit(1)).first() is not None:
                 raise Conflict("database_not_empty", table=table.name)
-        for table in _TABLES:
-            count += _copy(old, new, _as_text(table))
+        with source.read() as old:
+            for table in _TABLES:
+                count += _copy(old, new, _as_text(table))
+        # Words take long, and a server ends a connection that stands still for so long in a transaction.
         _index_words(new)
     return count
 
@@ -84,13 +91,14 @@ def _index_words(new: Connection) -> None:
     """Words are kept in another form by each make, so they are made again."""
     for part in _chunks(new):
         for collection_id, rows in groupby(part, key=lambda row: row[0]):
-            words.add(new, collection_id, [(no, words.words_of(headings, body)) for _, no, headings, body in rows])
+            terms = [(no, words.words_of(name, headings, body)) for _, no, name, headings, body in rows]
+            words.add(new, collection_id, terms)
 
 
-def _chunks(new: Connection) -> Iterator[list[tuple[int, int, list[str], str]]]:
+def _chunks(new: Connection) -> Iterator[list[tuple[int, int, str, list[str], str]]]:
     chunks, documents = schema.chunks, schema.documents
     statement = (
-        select(documents.c.collection_id, chunks.c.no, chunks.c.headings, chunks.c.text)
+        select(documents.c.collection_id, chunks.c.no, documents.c.name, chunks.c.headings, chunks.c.text)
         .join(documents, documents.c.id == chunks.c.document_id)
         .order_by(chunks.c.no)
         .limit(_ROWS_AT_ONCE)
@@ -98,4 +106,4 @@ def _chunks(new: Connection) -> Iterator[list[tuple[int, int, list[str], str]]]:
     last = 0
     while rows := new.execute(statement.where(chunks.c.no > last)).all():
         last = rows[-1].no
-        yield sorted((row.collection_id, row.no, row.headings, row.text) for row in rows)
+        yield sorted((row.collection_id, row.no, row.name, row.headings, row.text) for row in rows)

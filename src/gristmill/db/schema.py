@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Float,
     Integer,
@@ -152,9 +153,10 @@ tasks = Table(
     Column("error", JsonText),
 )
 
-# Spelled as the partial indexes spell them: a bound parameter would hide from the planner that the index applies.
-task_is_scheduled = literal_column("(tasks.state = 'pending' AND NOT tasks.due)", Boolean)
-task_is_ready = literal_column("(tasks.state = 'pending' AND tasks.due)", Boolean)
+# Spelled as the partial indexes spell them: a bound parameter, or the "= 1" that a Boolean gets on SQLite, would hide from
+# the planner that the index applies.
+task_is_scheduled: ColumnElement[bool] = literal_column("(tasks.state = 'pending' AND NOT tasks.due)")
+task_is_ready: ColumnElement[bool] = literal_column("(tasks.state = 'pending' AND tasks.due)")
 
 task_events = Table(
     "task_events",

@@ -76,6 +76,8 @@ class Sqlite:
             connect_args={"timeout": self._busy_timeout_seconds, "check_same_thread": False},
             pool_size=8,
             max_overflow=64,
+            # The one used last has its pages, statements and word counts still at hand.
+            pool_use_lifo=True,
             isolation_level=None,
         )
 
@@ -141,7 +143,7 @@ class Sqlite:
     def has_table(self, connection: Connection, name: str) -> bool:
         return connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).first() is not None
 
-    def lock_migrations(self, connection: Connection) -> None:
+    def prepare_migrations(self, connection: Connection) -> None:
         """Nothing to do: a write transaction is alone."""
 
     def translate(self, error: DBAPIError) -> GristmillError | None:

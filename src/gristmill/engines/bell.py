@@ -48,9 +48,15 @@ class Bell:
 
     def listen(self, name: str) -> "Listener":
         """Begin to listen under ``name``, which must be unique in the directory."""
+        return Listener(self._place_for(name))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _place_for(self, name: str) -> Path:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clear_away()
-        return Listener(self._directory / f"{name}.bell")
+        return self._directory / f"{name}.bell"
 
     def _clear_away(self) -> None:
         """Remove the pipes of listeners that died; young ones may be about to be opened."""

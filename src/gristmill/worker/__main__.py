@@ -21,7 +21,6 @@ def main() -> int:
     parser.add_argument("--queues", metavar="A,B", help="queues to listen to")
     parser.add_argument("--concurrency", type=int, metavar="N", help="slots; by default one per CPU core")
     parser.add_argument("--engine", choices=ENGINES, default=LOCAL, help="whose tasks to run, without its messages")
-    parser.add_argument("--name", help="what others see; by default made of engine, host and process")
     parser.add_argument("--attached", action="store_true", help="stop when standard input ends")
     options = parser.parse_args()
     settings: Settings | None = None
@@ -31,7 +30,7 @@ def main() -> int:
             data=options.data,
             overrides={"workers": {"queues": options.queues, "concurrency": options.concurrency}},
         )
-        run_worker(settings, attached=options.attached, engine=options.engine, name=options.name)
+        run_worker(settings, attached=options.attached, engine=options.engine)
     except GristmillError as error:
         language = settings.language if settings is not None else "en"
         sys.stderr.write(f"error: {error.message(language)}\n")

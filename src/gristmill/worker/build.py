@@ -21,7 +21,7 @@ def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
     """A handler for every kind that this installation can run."""
     fetcher = Fetcher(app.blobs, app.settings.sources)
     indexer = DocumentIndexer(app.index, fetcher, app.embedders.get, keep_versions=app.settings.index.keep_versions)
-    return {
+    handlers: dict[str, Handler] = {
         "ping": ping,
         "index_document": indexer.index_document,
         "delete_index": indexer.delete_index,
@@ -29,3 +29,4 @@ def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
         "process_document": DocumentProcessor(fetcher),
         "reembed_collection": CollectionReembedder(app.index, app.embedders.get),
     }
+    return app.tracing.handlers(handlers)

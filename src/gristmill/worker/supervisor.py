@@ -152,7 +152,8 @@ class Supervisor:
 
     def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._next_look = float("-inf")
-        self._stopping_since = self._stopping_since or time.monotonic()
+        # Who asks a second time does not want to wait: it is as if the drain were over.
+        self._stopping_since = time.monotonic() if self._stopping_since is None else float("-inf")
 
     def _finished(self) -> bool:
         return self._stopping_since is not None and not self._slots
@@ -227,7 +228,7 @@ class Supervisor:
             [*self._slot_command, str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            # Groups of their own, to be killed as one; see the slot about sessions.
+            # A group of its own, to be killed as one; whose session it is in decides what may step back.
             process_group=0 if leads_session else None,
             start_new_session=not leads_session,
         )
@@ -273,7 +274,8 @@ class Supervisor:
         self._restart_at[slot.index] = time.monotonic() + pause
         self._unended[slot.index] = slot.verdict or _Verdict(Lost(reason=_status_text(status)), slot.running)
         self._next_look = float("-inf")
-        _log.info("slot.ended", slot=slot.index, status=_status_text(status))
+        about = {} if slot.running is None else {"task_id": slot.running.task_id}
+        _log.info("slot.ended", slot=slot.index, status=_status_text(status), **about)
 
     def _end_what_died(self) -> None:
         """End what dead slots held. Until that is done, which needs the database, they are not replaced."""

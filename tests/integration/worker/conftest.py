@@ -19,6 +19,7 @@ from gristmill.ids import new_id
 from gristmill.settings import Settings, dump_settings
 from gristmill.tasks.model import Task, TaskState
 from tests.support.handlers import open_with_test_kinds, payload
+from tests.support.postgres import fresh_database
 from tests.support.processes import python_environment
 from tests.support.waiting import eventually
 
@@ -33,6 +34,17 @@ class Mill:
     folder: Path
     workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
     seen: Tree = field(default_factory=list)
+
+    @property
+    def database(self) -> dict[str, dict[str, Any]]:
+        """The settings by which others come to its database."""
+        url = self.app.settings.database.url
+        return {"database": {} if url is None else {"url": url.get_secret_value()}}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as variables."""
+        return {f"GRISTMILL_DATABASE__{name.upper()}": value for name, value in self.database["database"].items()}
 
     def start(self, *, concurrency: int = 1, failpoint: str = "") -> "subprocess.Popen[bytes]":
         """Start a worker, which fails where ``failpoint`` says, and wait until it is known."""
@@ -111,6 +123,8 @@ class Mill:
         for worker in self.workers:
             worker.wait(timeout=20)
         eventually(lambda: gone(self.seen), 5)
+        # Others are told on a thread, which may be at it.
+        self.app.bell.close()
         in_use = self.app.database.checked_out()
         self.app.close()
         assert in_use == 0
@@ -126,7 +140,7 @@ def gone(processes: Tree) -> bool:
 
 
 @contextmanager
-def _mills(tmp_path: Path) -> Iterator[Callable[..., Mill]]:
+def _mills(tmp_path: Path, make_of_database: str) -> Iterator[Callable[..., Mill]]:
     """Opens a Gristmill with short times; afterwards its workers must go, and take all they started along."""
     made: list[Mill] = []
 
@@ -139,6 +153,8 @@ def _mills(tmp_path: Path) -> Iterator[Callable[..., Mill]]:
         }
         for section, changes in sections.items():
             values[section] = {**values.get(section, {}), **changes}
+        if make_of_database == "postgres":
+            values["database"] = {"url": fresh_database(), **values.get("database", {})}
         folder = tmp_path / f"marks-{len(made)}"
         folder.mkdir()
         made.append(Mill(app=open_with_test_kinds(Settings.model_validate(values)), folder=folder))
@@ -149,10 +165,24 @@ def _mills(tmp_path: Path) -> Iterator[Callable[..., Mill]]:
         mill.stop()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def make_of_database(request: pytest.FixtureRequest) -> str:
+    """Every test runs on both, but for those that say otherwise."""
+    make: str = request.param
+    return make
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def make_for_all(request: pytest.FixtureRequest) -> str:
+    """The same for what is shared by all tests of a file."""
+    make: str = request.param
+    return make
+
+
 @pytest.fixture
-def make_mill(tmp_path: Path) -> Iterator[Callable[..., Mill]]:
+def make_mill(tmp_path: Path, make_of_database: str) -> Iterator[Callable[..., Mill]]:
     """Opens a Gristmill with settings of the test's own and no worker yet."""
-    with _mills(tmp_path) as make:
+    with _mills(tmp_path, make_of_database) as make:
         yield make
 
 
@@ -163,9 +193,9 @@ def mill(make_mill: Callable[..., Mill]) -> Mill:
 
 
 @pytest.fixture(scope="module")
-def running_mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mill]:
+def running_mill(tmp_path_factory: pytest.TempPathFactory, make_for_all: str) -> Iterator[Mill]:
     """A Gristmill with a worker of two slots, for all tests of a file."""
-    with _mills(tmp_path_factory.mktemp("mill")) as make:
+    with _mills(tmp_path_factory.mktemp("mill"), make_for_all) as make:
         mill = make()
         mill.start(concurrency=2)
         yield mill

@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from gristmill.tasks.model import Completed, TaskState
 from tests.integration.worker.conftest import Mill, gone
 from tests.support.waiting import eventually
@@ -125,6 +127,7 @@ def test_worker_survives_a_slot_that_stops_reading(mill: Mill) -> None:
     assert worker.poll() is None
 
 
+@pytest.mark.parametrize("make_of_database", ["sqlite"], indirect=True)
 def test_worker_outlives_a_database_that_is_locked_for_longer_than_it_waits(make_mill: Callable[..., Mill]) -> None:
     mill = make_mill(database={"busy_timeout_seconds": 0.2}, tasks={"lease_seconds": 30.0})
     worker = mill.start()
