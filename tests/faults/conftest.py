@@ -3,9 +3,9 @@
 import pytest
 
 from tests.contracts.task_store import bench, task_clock, task_database, task_store
-from tests.integration.worker.conftest import make_mill, mill
+from tests.integration.worker.conftest import make_mill, make_of_database, mill
 
-__all__ = ["bench", "make_mill", "mill", "task_clock", "task_database", "task_store"]
+__all__ = ["bench", "make_mill", "make_of_database", "mill", "task_clock", "task_database", "task_store"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

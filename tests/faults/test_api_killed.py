@@ -19,7 +19,7 @@ def test_every_answered_task_ends_when_the_api_is_killed_around_its_commit(mill:
     left: dict[str, int] = {}
     for place in ("before_accept", "after_accept", "after_dispatch"):
         before = sum(mill.app.store.counts(TaskFilter()).values())
-        with api_process(data, failpoint=f"{place}:kill@4") as api:
+        with api_process(data, failpoint=f"{place}:kill@4", **mill.environment) as api:
             now = api.submit_until_it_dies()
             assert api.process.wait(timeout=10) == -signal.SIGKILL
         answered += now
@@ -39,7 +39,7 @@ def test_every_answered_task_ends_when_the_api_is_killed_at_random(make_mill: Ca
     source = random.Random(20)
     answered: list[str] = []
     for _ in range(2):
-        with api_process(mill.app.settings.data) as api:
+        with api_process(mill.app.settings.data, **mill.environment) as api:
             death = threading.Timer(source.uniform(0.05, 0.4), os.kill, (api.process.pid, signal.SIGKILL))
             death.start()
             answered += api.submit_until_it_dies(10_000)

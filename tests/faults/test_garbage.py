@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from gristmill.tasks.model import TaskFilter, TaskState
 from tests.integration.worker.conftest import Mill
@@ -34,6 +34,8 @@ def test_garbage_is_set_aside_with_the_reason_and_the_others_run(mill: Mill) -> 
             '{"unknown": 1}',
             '{"note": "x"',
         )
+        # Postgres keeps no text with a zero in it.
+        if "\0" not in garbage or mill.app.database.dialect == "sqlite"
     ]
     others = [mill.app.tasks.submit("ping", {"note": str(number)}) for number in range(5)]
 
@@ -77,7 +79,7 @@ def test_task_of_an_unknown_kind_waits_for_a_worker_that_knows_it(mill: Mill) ->
     ],
 )
 def test_database_refuses_what_no_task_can_be(mill: Mill, column: str, value: Any) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises((IntegrityError, DataError)):
         spoil(mill, column, value)
 
 

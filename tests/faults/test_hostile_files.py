@@ -78,7 +78,7 @@ def test_hostile_files_fail_alone_and_only_they_are_tried_again(make_mill: Calla
     folder = mill.folder / "files"
     paths = fill(folder)
     mill.start(concurrency=2)
-    with serving(mill.app.settings.data, {"sources": {"roots": [folder]}}) as service:
+    with serving(mill.app.settings.data, {"sources": {"roots": [folder]}, **mill.database}) as service:
         documents = service.data(service.post("/api/documents", json={"paths": paths, "collection": "books"}))
         ids = [document["id"] for document in documents["documents"]]
 

@@ -23,6 +23,7 @@ from gristmill.tasks.runner import Runner
 from gristmill.worker.build import build_handlers
 from tests.integration.worker.conftest import Mill, gone
 from tests.support.history import what_broke
+from tests.support.postgres import fresh_database
 from tests.support.processes import python_environment
 from tests.support.published import Published, published
 from tests.support.tasks import WORKER, new_worker
@@ -92,14 +93,17 @@ class Shop:
 
 
 def stop_between_writes(mill: Mill, process: psutil.Process) -> None:
-    """Stop a process at a moment when it does not hold the database's only write lock, which its heir needs."""
-    probe = Database(f"sqlite:///{mill.app.database.path}", busy_timeout_seconds=0.1)
+    """Stop a process at a moment when it does not hold a lock on the database that its heir needs."""
+    probe = Database(mill.app.database.url, busy_timeout_seconds=0.1)
 
     def stopped() -> bool:
         process.suspend()
         eventually(lambda: process.status() == psutil.STATUS_STOPPED)
         try:
-            with probe.write():
+            with probe.write() as transaction:
+                # In SQLite there is one lock, and we have it by now.
+                if probe.dialect == "postgres":
+                    transaction.exec_driver_sql("LOCK TABLE workers, tasks, documents IN EXCLUSIVE MODE")
                 return True
         except Unavailable:
             process.resume()
@@ -121,10 +125,12 @@ def shop_of(mill: Mill) -> Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path, make_of_database: str) -> Iterator[Shop]:
     """A document whose first version is published."""
-    settings = Settings.model_validate({"data": tmp_path / "data", "index": SMALL_CHUNKS, "log": {"level": "error"}})
-    app = open_gristmill(settings)
+    values = {"data": tmp_path / "data", "index": SMALL_CHUNKS, "log": {"level": "error"}}
+    if make_of_database == "postgres":
+        values["database"] = {"url": fresh_database()}
+    app = open_gristmill(Settings.model_validate(values))
     app.store.register_worker(new_worker())
     folder = tmp_path / "files"
     folder.mkdir()
@@ -133,6 +139,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     shop.attempt()
     assert shop.visible() == {"rye": SENTENCES, "oats": 0}
     yield shop
+    app.bell.close()
     in_use = app.database.checked_out()
     app.close()
     assert in_use == 0

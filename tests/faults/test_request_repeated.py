@@ -2,12 +2,12 @@
 
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import requests
 
 from gristmill.tasks.model import TaskFilter
+from tests.integration.worker.conftest import Mill
 from tests.support.service import serving
 
 CLIENTS = 100
@@ -37,8 +37,8 @@ def ping(note: str) -> dict[str, Any]:
     return {"kind": "ping", "payload": {"note": note}}
 
 
-def test_hundred_equal_requests_at_once_are_one_task(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as service:
+def test_hundred_equal_requests_at_once_are_one_task(mill: Mill) -> None:
+    with serving(mill.app.settings.data, mill.database) as service:
         answers = all_at_once(service.url, [ping("the same")] * CLIENTS)
 
         assert Counter(answer.status_code for answer in answers) == {202: CLIENTS}
@@ -47,8 +47,8 @@ def test_hundred_equal_requests_at_once_are_one_task(tmp_path: Path) -> None:
         assert [event.name for event in service.app.tasks.events(task.id)] == ["submitted"]
 
 
-def test_of_two_requests_under_one_key_one_wins_and_the_other_is_refused_a_hundred_times(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as service:
+def test_of_two_requests_under_one_key_one_wins_and_the_other_is_refused_a_hundred_times(mill: Mill) -> None:
+    with serving(mill.app.settings.data, mill.database) as service:
         answers = all_at_once(service.url, [ping(("wheat", "rye")[number % 2]) for number in range(CLIENTS)])
 
         (task,) = service.app.tasks.find(TaskFilter(), limit=200)

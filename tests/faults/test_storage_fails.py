@@ -21,6 +21,9 @@ CAP_SYS_ADMIN = 21
 """Number of the capability, as in linux/capability.h."""
 LOCKED_SECONDS = 40.0
 
+# What a server makes of its disk and its locks is tried beside the other things that it may do.
+on_a_file = pytest.mark.parametrize("make_of_database", ["sqlite"], indirect=True)
+
 
 def _may_mount() -> bool:
     """Whether the kernel would let this process mount: root in a container often may not."""
@@ -102,6 +105,7 @@ def test_service_says_that_the_disk_is_full_and_resumes_when_there_is_room(small
         assert is_sound(service.app.database)
 
 
+@on_a_file
 def test_task_that_is_done_waits_for_room_on_the_disk_to_say_so(
     make_mill: Callable[..., Mill], small_disk: Path
 ) -> None:
@@ -161,6 +165,7 @@ def test_service_says_that_the_database_is_busy_and_resumes(tmp_path: Path) -> N
         assert sum(service.app.store.counts(TaskFilter()).values()) == 2
 
 
+@on_a_file
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_database_that_is_locked_for_long_costs_time_and_nothing_else(mill: Mill) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -31,9 +32,9 @@ _PING_SECONDS = 20.0
 def doctor(invocation: Invocation) -> int:
     """Check that everything works, and say what to do if not.
 
-    Looks at the configuration, the SQLite library, the database, the disk, the workers of every queue, the embedder,
-    and sends a real task on a round trip, with a worker of its own if none is running. Exit code 3 if something does
-    not answer, 1 if something else is wrong.
+    Looks at the configuration, the SQLite library or the Postgres server, the database, the disk, the broker, the
+    workers of every queue and engine and their versions, the embedder, and sends a real task on a round trip, with a
+    worker of its own if none is running. Exit code 3 if something does not answer, 1 if something else is wrong.
     """
     findings: list[Finding] = []
     for finding in _examine(invocation):
@@ -64,8 +65,7 @@ def doctor(invocation: Invocation) -> int:
 
 
 def _examine(invocation: Invocation) -> "Iterator[Finding]":
-    from gristmill.db.sqlite import sqlite_module
-    from gristmill.monitoring.doctor import Finding, check_disk, check_sqlite, failure
+    from gristmill.monitoring.doctor import Finding, check_disk, failure
 
     try:
         settings = invocation.settings()
@@ -74,9 +74,12 @@ def _examine(invocation: Invocation) -> "Iterator[Finding]":
         return
     data = str(settings.data)
     yield Finding(name="configuration", ok=True, code="doctor_configuration", facts={"data": data})
-    safe = check_sqlite(lambda: str(sqlite_module().sqlite_version))
-    yield safe
-    if not safe.ok:
+    try:
+        usable = _examine_database_software(settings)
+    except GristmillError as error:
+        usable = failure("database", error)
+    yield usable
+    if not usable.ok and usable.remedy_code is None:
         return
     try:
         with invocation.app(settings) as app:
@@ -86,9 +89,28 @@ def _examine(invocation: Invocation) -> "Iterator[Finding]":
         yield failure("database", error)
 
 
+def _examine_database_software(settings: "Settings") -> "Finding":
+    """What stands below the database: a library for a file, a server for the other."""
+    from gristmill.db.database import Database
+    from gristmill.db.server import look_at_server
+    from gristmill.db.sqlite import sqlite_module
+    from gristmill.monitoring.doctor import check_server, check_sqlite
+    from gristmill.worker.foreground import cores
+
+    url = settings.database.url
+    database = None if url is None else Database(url.get_secret_value(), connections=settings.database.connections)
+    if database is None or database.dialect == "sqlite":
+        return check_sqlite(lambda: str(sqlite_module().sqlite_version))
+    # One API, and a worker: the supervisor with its sweeper, its notices and its ears, and two for each slot.
+    needed = settings.database.connections + 4 + 2 * (settings.workers.concurrency or cores())
+    try:
+        return check_server(lambda: asdict(look_at_server(database)), needed=needed)
+    finally:
+        database.close()
+
+
 def _examine_inside(invocation: Invocation, app: "Gristmill") -> "Iterator[Finding]":
-    from gristmill.monitoring.doctor import check_database, check_embedder, check_round_trip, check_workers
-    from gristmill.monitoring.presence import live_workers
+    from gristmill.monitoring.doctor import check_database, check_embedder, check_round_trip
 
     def write() -> None:
         with app.database.write():
@@ -99,8 +121,7 @@ def _examine_inside(invocation: Invocation, app: "Gristmill") -> "Iterator[Findi
     if not database.ok:
         return
     yield from _examine_api(app.settings)
-    lease = app.settings.tasks.lease_seconds
-    yield check_workers(app.kinds, live_workers(app.store.workers(), now=app.clock.now(), lease_seconds=lease))
+    yield from _examine_way(app)
     with ExitStack() as stack:
         log = str(app.paths.logs / "worker.log")
         if not worker_listens(app, app.kinds["ping"].queue):
@@ -108,6 +129,26 @@ def _examine_inside(invocation: Invocation, app: "Gristmill") -> "Iterator[Findi
         yield check_round_trip(app.tasks, timeout_seconds=_PING_SECONDS, log=log)
     name = app.settings.embedding.name
     yield check_embedder(name, lambda text: app.embedders.get(name).embed_query(text))
+
+
+def _examine_way(app: "Gristmill") -> "Iterator[Finding]":
+    """What lies between those who submit and those who work."""
+    import gristmill
+    from gristmill.engines.broker_facts import address_of, look_at_broker
+    from gristmill.engines.local import LOCAL
+    from gristmill.engines.policy import has_redis
+    from gristmill.monitoring.broker_checks import check_broker, check_versions, check_waiting
+    from gristmill.monitoring.doctor import check_workers
+
+    redis = app.settings.redis
+    if has_redis(redis):
+        yield check_broker(lambda: look_at_broker(redis), host=address_of(redis))
+    alive = app.monitor.live_workers()
+    yield check_workers(app.kinds, alive)
+    if alive:
+        spare = LOCAL if app.settings.engine.fallback else None
+        yield from check_waiting(app.monitor.depths(), alive, spare)
+        yield check_versions(alive, ours=gristmill.__version__)
 
 
 def _examine_api(settings: "Settings") -> "Iterator[Finding]":

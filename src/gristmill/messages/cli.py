@@ -169,6 +169,26 @@ MESSAGES: Mapping[str, Message] = {
         en="Start one with gristmill up or gristmill worker. Without it, only gristmill index brings its own.",
         zh="请用 gristmill up 或 gristmill worker 启动。否则只有 gristmill index 会自带工作进程。",
     ),
+    "doctor_postgres_forgets": Message(
+        en="Postgres {version} does not wait for its disk: a power cut would take back accepted work",
+        zh="Postgres {version} 提交时不等待磁盘写入：断电会丢失已接受的任务",
+    ),
+    "doctor_postgres_forgets_remedy": Message(
+        en="Set fsync and synchronous_commit to on in the server's settings, for this database and user as well.",
+        zh="请在服务器设置中将 fsync 和 synchronous_commit 设为 on，并检查该数据库和用户的单独设置。",
+    ),
+    "doctor_postgres_small": Message(
+        en="Postgres {version} serves {connections} connections in all; one API and one worker may need {needed}",
+        zh="Postgres {version} 总共只提供 {connections} 个连接；一个 API 加一个工作进程可能需要 {needed} 个",
+    ),
+    "doctor_postgres_small_remedy": Message(
+        en="Raise max_connections in the server's settings, or lower database.connections or workers.concurrency.",
+        zh="请在服务器设置中调高 max_connections，或调低 database.connections 或 workers.concurrency。",
+    ),
+    "doctor_postgres_works": Message(
+        en="Postgres {version} with pgvector {pgvector}; {connected} of {connections} connections in use",
+        zh="Postgres {version}，pgvector {pgvector}；已用 {connected}/{connections} 个连接",
+    ),
     "doctor_queues_deaf": Message(en="no worker listens on: {queues}", zh="以下队列没有工作进程监听：{queues}"),
     "doctor_queues_remedy": Message(
         en="Start a worker for them: gristmill worker --queues '{queues}'; or route the kinds elsewhere.",

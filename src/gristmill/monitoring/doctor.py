@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gristmill.errors import GristmillError, Unavailable
 from gristmill.messages import render
@@ -22,6 +23,7 @@ __all__ = [
     "check_disk",
     "check_embedder",
     "check_round_trip",
+    "check_server",
     "check_sqlite",
     "check_workers",
     "failure",
@@ -65,6 +67,24 @@ def check_sqlite(version: Callable[[], str]) -> Finding:
         return Finding(name="sqlite", ok=True, code="doctor_sqlite_safe", facts={"version": version()})
     except GristmillError as error:
         return failure("sqlite", error)
+
+
+def check_server(look: Callable[[], Mapping[str, Any]], *, needed: int) -> Finding:
+    """Whether the database server will do: what it is, whether it keeps what it has, and has ``needed`` connections.
+
+    ``look`` tells its ``version``, that of ``pgvector``, its ``connections``, and whether it ``is_durable``.
+    """
+    try:
+        facts: Mapping[str, Any] = {**look(), "needed": needed}
+    except GristmillError as error:
+        return failure("postgres", error)
+    if not facts["is_durable"]:
+        remedy = "doctor_postgres_forgets_remedy"
+        return Finding(name="postgres", ok=False, code="doctor_postgres_forgets", facts=facts, remedy_code=remedy)
+    if facts["connections"] < needed:
+        remedy = "doctor_postgres_small_remedy"
+        return Finding(name="postgres", ok=False, code="doctor_postgres_small", facts=facts, remedy_code=remedy)
+    return Finding(name="postgres", ok=True, code="doctor_postgres_works", facts=facts)
 
 
 def check_database(migrate: Callable[[], Collection[str]], write: Callable[[], None]) -> Finding:
