@@ -17,6 +17,7 @@ from gristmill.db.database import Database
 from tests.integration.worker.conftest import Mill
 from tests.support.api import ApiProcess, api_process
 from tests.support.postgres import OwnServer
+from tests.support.valkey import Server as Broker
 
 __all__ = ["Chaos"]
 
@@ -40,9 +41,12 @@ API_PLACES = ("", "", "before_accept:kill@15", "after_accept:kill@10", "after_di
 class Chaos:
     """Everything that can happen to processes, at random."""
 
-    def __init__(self, mill: Mill, source: random.Random, server: OwnServer | None = None) -> None:
+    def __init__(
+        self, mill: Mill, source: random.Random, server: OwnServer | None = None, broker: Broker | None = None
+    ) -> None:
         self.mill = mill
         self.server = server
+        self.broker = broker
         self.source = source
         self.deeds: Counter[str] = Counter()
         self._later: list[threading.Timer] = []
@@ -76,6 +80,8 @@ class Chaos:
         }
         if self.server is not None:
             deeds |= {self.restart_the_server: 1, self.end_connections: 3}
+        if self.broker is not None:
+            deeds |= {self.flush_the_broker: 3, self.restart_the_broker: 2, self.repeat_messages: 2}
         deed = self.source.choices([*deeds], [*deeds.values()])[0]
         deed()
         self.deeds[deed.__name__] += 1
@@ -170,6 +176,28 @@ class Chaos:
         """All that anybody has to the database."""
         assert self.server is not None
         self.server.end_connections()
+
+    def flush_the_broker(self) -> None:
+        """Every message is lost."""
+        assert self.broker is not None
+        with self.broker.client() as client:
+            client.flushall()
+
+    def restart_the_broker(self) -> None:
+        """It dies, and comes back empty."""
+        assert self.broker is not None
+        self.broker.kill()
+        time.sleep(self.source.uniform(0.0, 1.5))
+        self.broker.start()
+
+    def repeat_messages(self) -> None:
+        """Every message that waits is delivered once more."""
+        assert self.broker is not None
+        with self.broker.client() as client:
+            for queue in self.mill.app.settings.workers.queues:
+                for key in (queue, f"rq:queue:{queue}"):
+                    for message in client.lrange(key, 0, -1):
+                        client.rpush(key, message)
 
     def kill_api(self) -> None:
         """The API, whatever it is doing."""

@@ -1,7 +1,9 @@
 """What probes, monitors and readers of the reference see."""
 
+import re
 from typing import Any
 
+from gristmill.monitoring.metrics import METRICS
 from tests.support.service import Service
 from tests.support.tasks import new_task, new_worker
 
@@ -69,23 +71,27 @@ def test_metrics_count_tasks_queues_and_workers(api: Service) -> None:
 
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert found['gristmill_tasks{state="pending"}'] == 3
-    assert found['gristmill_tasks{state="cancelled"}'] == 1
+    assert found['gristmill_tasks_submitted_total{kind="ping"}'] == 4
+    assert found['gristmill_tasks_ended_total{engine="local",kind="ping",state="cancelled"}'] == 1
     assert found['gristmill_queue_ready_tasks{queue="documents"}'] == 1
     assert found['gristmill_queue_scheduled_tasks{queue="documents"}'] == 1
     assert found['gristmill_queue_ready_tasks{queue="own"}'] == 1
     assert 0 < found['gristmill_queue_oldest_seconds{queue="documents"}'] < 60
     assert found['gristmill_queue_oldest_seconds{queue="images"}'] == 0
     assert found["gristmill_workers"] == 1
+    assert found["gristmill_live_workers"] == 1
     assert found["gristmill_worker_slots"] == 3
     assert 0 <= found['gristmill_worker_beat_age_seconds{worker="a \\"b\\""}'] < 60
 
 
-def test_every_metric_says_what_it_is(used: Service) -> None:
+def test_every_metric_is_declared_and_says_what_it_is(used: Service) -> None:
     text = used.get("/metrics").text
 
-    for name in {name.partition("{")[0] for name in metrics(used)}:
-        assert f"# HELP {name} " in text
-        assert f"# TYPE {name} gauge\n" in text
+    for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE):
+        metric = METRICS[name]
+        assert f"# HELP {name} {metric.help}\n# TYPE {name} {metric.type}\n" in text
+    for metric in METRICS.values():
+        assert f"# TYPE {metric.name} " in text
 
 
 def test_every_endpoint_is_explained_with_an_example_and_its_refusals(used: Service) -> None:

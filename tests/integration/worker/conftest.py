@@ -43,8 +43,13 @@ class Mill:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The same as variables."""
-        return {f"GRISTMILL_DATABASE__{name.upper()}": value for name, value in self.database["database"].items()}
+        """The same as variables, and where its broker is."""
+        variables = {f"GRISTMILL_DATABASE__{name.upper()}": value for name, value in self.database["database"].items()}
+        settings = self.app.settings
+        if settings.redis.url is not None and settings.engine.name is not None:
+            variables["GRISTMILL_REDIS__URL"] = settings.redis.url.get_secret_value()
+            variables["GRISTMILL_ENGINE__NAME"] = settings.engine.name
+        return variables
 
     def start(self, *, concurrency: int = 1, failpoint: str = "") -> "subprocess.Popen[bytes]":
         """Start a worker, which fails where ``failpoint`` says, and wait until it is known."""

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import psutil
 from celery.concurrency.base import BasePool
 from celery.signals import setup_logging
+from celery.worker import state
 
 from gristmill.celery.opened import settings
 from gristmill.engines.policy import CELERY
@@ -66,13 +67,14 @@ class SupervisorPool(BasePool):  # type: ignore[misc]  # Published without types
 
     def on_stop(self) -> None:
         """Warm shutdown: what runs may end within the drain time, the rest is given back."""
-        self._end()
+        # Celery stops a pool in a cold shutdown, too.
+        self._end(hurry=state.should_terminate not in (None, False))
 
     def on_terminate(self) -> None:
         """Cold shutdown: everything is given back at once."""
-        self._end(signal.SIGINT)
+        self._end(hurry=True)
 
-    def _end(self, *also: signal.Signals) -> None:
+    def _end(self, *, hurry: bool) -> None:
         self._ending.set()
         if self._keeper.is_alive():
             self._keeper.join()
@@ -80,11 +82,10 @@ class SupervisorPool(BasePool):  # type: ignore[misc]  # Published without types
         if crew is None:
             return
         crew.drain()
-        for number in also:
-            # The second signal tells a supervisor that is ending to hurry.
-            if crew.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(crew.pid, number)
+        if hurry and crew.pid is not None:
+            # A second signal tells a supervisor that nobody wants to wait.
+            with suppress(ProcessLookupError):
+                os.kill(crew.pid, signal.SIGINT)
         pause = threading.Event()
         while not crew.has_ended():
             pause.wait(_ENDED_SECONDS)
