@@ -15,7 +15,9 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from pydantic import SecretStr
 
+from gristmill.db.totals import BOUNDS
 from gristmill.messages import CATALOGUE
+from gristmill.monitoring.metrics import METRICS
 from gristmill.settings import Settings
 from gristmill.settings.names import LEAVES, LEGACY, OTHER_VARIABLES, Keys, Leaf
 from gristmill.tasks.lifecycle import TRANSITIONS
@@ -33,6 +35,7 @@ def pages() -> dict[Path, str]:
     written = {
         DOCS / "reference" / "settings.md": _settings(),
         DOCS / "reference" / "errors.md": _errors(),
+        DOCS / "reference" / "metrics.md": _metrics(),
         DOCS / "explanation" / "task-lifecycle.md": _lifecycle(DOCS / "explanation" / "task-lifecycle.md"),
     }
     # Until these parts of the program exist there is nothing to say; once they do, failing to load them is a failure.
@@ -136,6 +139,23 @@ def _errors() -> str:
         "which may change. Words in *italics* are replaced by facts."
     )
     return _page("Errors and notices", lead, _table(("Code", "Text"), rows))
+
+
+# Metrics
+
+
+def _metrics() -> str:
+    rows = [
+        (f"`{metric.name}`", metric.type, " ".join(f"`{label}`" for label in metric.labels), metric.help)
+        for metric in METRICS.values()
+    ]
+    buckets = ", ".join(f"{bound:g}" for bound in BOUNDS)
+    lead = (
+        "What `GET /metrics` tells Prometheus. Everything is read from the database, so each API tells of the whole "
+        "installation. Counters and histograms go on after restarts, and after history was forgotten.\n\n"
+        f"Histograms have buckets up to {buckets} and any number of seconds."
+    )
+    return _page("Metrics", lead, _table(("Metric", "Type", "Labels", "Meaning"), rows))
 
 
 # The lifecycle

@@ -4,13 +4,14 @@ Both sides read this page: the submit side to accept a task, the execute side to
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gristmill.errors import InvalidInput
 from gristmill.settings.model import KindSettings
 from gristmill.tasks.kind import Kind
 from gristmill.tasks.retry import RetryPolicy
+from gristmill.tasks.secrets import secret
 
 __all__ = [
     "KINDS",
@@ -22,9 +23,24 @@ __all__ = [
     "ProcessDocument",
     "ReembedCollection",
     "effective_kinds",
+    "without_secrets",
 ]
 
 QUEUES = ("default", "documents", "metadata", "images", "analysis")
+
+
+_MASK = "***"
+
+
+def without_secrets(source: str) -> str:
+    """``source`` as it may be shown: of a URL, neither who asks nor the query, which may be signed."""
+    if "://" not in source:
+        return source
+    address, question, _ = source.partition("?")
+    scheme, _, rest = address.partition("://")
+    place, slash, path = rest.partition("/")
+    place = f"{_MASK}@{place.rpartition('@')[2]}" if "@" in place else place
+    return f"{scheme}://{place}{slash}{path}" + (f"?{_MASK}" if question else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +80,8 @@ class DeleteIndex:
 class ProcessDocument:
     """Parse one document, split it if asked, and keep the text as the task's result."""
 
-    source: str | None = None
-    """A URL, or a path under ``root``."""
+    source: str | None = field(default=None, metadata=secret(without_secrets))
+    """A URL, whose query may well open a door, or a path under ``root``."""
     root: str | None = None
     blob_id: str | None = None
     """An uploaded file, instead of ``source``."""

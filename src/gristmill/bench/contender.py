@@ -74,6 +74,11 @@ class Processes:
                 process.kill()
         self._running.pop(root).wait()
 
+    @property
+    def members(self) -> list[int]:
+        """The process ids of all workers and of what they have started."""
+        return [process.pid for pid in self._running for process in _family(pid)]
+
     def cpu_seconds(self) -> float:
         """What all of them have used so far."""
         return sum(_cpu_seconds(process) for pid in self._running for process in _family(pid))

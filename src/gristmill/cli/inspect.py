@@ -1,5 +1,7 @@
 """``gristmill inspect``: what workers, queues and settings look like right now, under the words Celery users know."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +9,6 @@ import click
 
 from gristmill.cli.command import command, family
 from gristmill.cli.invocation import Invocation
-from gristmill.cli.queues import queue_lengths
 from gristmill.cli.views import columns, duration, kind_json, task_json, when, worker_json
 
 if TYPE_CHECKING:
@@ -37,10 +38,8 @@ inspect = family(
 )
 def active(invocation: Invocation) -> None:
     """Show the tasks that are being worked on."""
-    from gristmill.tasks.model import TaskFilter, TaskState
-
     with invocation.app() as app:
-        found = app.tasks.find(TaskFilter(states=[TaskState.PROCESSING]), limit=_MOST)
+        found = app.monitor.active(limit=_MOST)
         names = {worker.id: worker.name for worker in app.store.workers()}
     _tell_tasks(invocation, found, names)
 
@@ -54,15 +53,28 @@ def active(invocation: Invocation) -> None:
     """,
 )
 def reserved(invocation: Invocation) -> None:
-    """Show the tasks that are ready and wait for a free slot."""
-    from gristmill.tasks.model import TaskFilter, TaskState
-
+    """Show the tasks that are ready and wait for a free slot, the most urgent first."""
     with invocation.app() as app:
-        found = app.tasks.find(TaskFilter(states=[TaskState.PENDING]), limit=_MOST)
-    _tell_tasks(invocation, [task for task in found if task.due], {})
+        found = app.monitor.reserved(limit=_MOST)
+    _tell_tasks(invocation, found, {})
 
 
-def _tell_tasks(invocation: Invocation, found: "list[Task]", workers: dict[str, str]) -> None:
+@command(
+    parent=inspect,
+    name="scheduled",
+    examples="""
+    gristmill inspect scheduled
+    gristmill inspect scheduled --json
+    """,
+)
+def scheduled(invocation: Invocation) -> None:
+    """Show the tasks that wait for their time, the nearest first."""
+    with invocation.app() as app:
+        found = app.monitor.scheduled(limit=_MOST)
+    _tell_tasks(invocation, found, {})
+
+
+def _tell_tasks(invocation: Invocation, found: "Sequence[Task]", workers: dict[str, str]) -> None:
     invocation.answer(
         {
             "tasks": [
@@ -126,15 +138,9 @@ def registered(invocation: Invocation) -> None:
 )
 def stats(invocation: Invocation) -> None:
     """Show the workers and how many tasks are in which state."""
-    settings = invocation.settings()
-    from gristmill.monitoring.presence import live_workers
-
-    with invocation.app(settings) as app:
-        workers = app.store.workers()
-        alive = live_workers(workers, now=app.clock.now(), lease_seconds=settings.tasks.lease_seconds)
-        counts = {state.value: count for state, count in app.tasks.counts().items()}
-    living = {worker.id for worker in alive}
-    described = [worker_json(worker, alive=worker.id in living) for worker in workers]
+    with invocation.app() as app:
+        described = [worker_json(seen.worker, alive=seen.alive) for seen in app.monitor.workers()]
+        counts = {state.value: count for state, count in app.monitor.counts().items()}
     invocation.answer({"workers": described, "tasks": counts})
     rows = [
         (
@@ -165,7 +171,7 @@ def stats(invocation: Invocation) -> None:
 def queues(invocation: Invocation) -> None:
     """Show how long the queues are and how long their oldest task has waited."""
     with invocation.app() as app:
-        found = queue_lengths(app)
+        found = app.monitor.queues()
     invocation.answer({"queues": [asdict(queue) for queue in found]})
     rows = [
         (
@@ -179,6 +185,38 @@ def queues(invocation: Invocation) -> None:
     ]
     for line in columns(rows, head=("QUEUE", "WAITING", "SCHEDULED", "ACTIVE", "OLDEST")):
         invocation.write(line)
+
+
+@command(
+    parent=inspect,
+    name="purge",
+    examples="""
+    gristmill inspect purge documents
+    gristmill inspect purge documents --yes --json
+    """,
+)
+@click.argument("queue")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(invocation: Invocation, *, queue: str, yes: bool) -> int:
+    """Cancel every task that waits in QUEUE.
+
+    What runs goes on, and what was cancelled can be run again: `gristmill tasks retry`. Exit code 1 if the answer
+    was no.
+    """
+    from gristmill.errors import InvalidInput
+
+    with invocation.app() as app:
+        waiting = {length.queue: length.waiting + length.scheduled for length in app.monitor.queues()}.get(queue, 0)
+        if waiting and not yes:
+            if invocation.json or not sys.stdin.isatty():
+                raise InvalidInput("cli_purge_needs_yes", queue=queue, count=waiting)
+            if not click.confirm(invocation.text("cli_purge_confirm", queue=queue, count=waiting)):
+                invocation.say("cli_purge_left")
+                return 1
+        count = app.monitor.purge(queue)
+    invocation.answer({"queue": queue, "cancelled": count})
+    invocation.say("queue_purged", queue=queue, count=count)
+    return 0
 
 
 @command(

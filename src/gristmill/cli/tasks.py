@@ -118,7 +118,7 @@ def show_task(invocation: Invocation, task_id: str) -> None:
             f"{progress.percent}%  {progress.stage} {progress.processed}/{progress.total or '?'} {progress.unit}",
         ),
         ("attempt", f"{task.attempt}/{task.max_attempts}"),
-        ("payload", str(dict(task.payload))),
+        ("payload", str(described["payload"])),
     ]
     if task.started_at and task.finished_at:
         lines.append(("took", duration((task.finished_at - task.started_at) / 1_000_000)))

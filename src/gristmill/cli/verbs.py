@@ -36,6 +36,7 @@ VERBS: Mapping[str, Verb] = {
     "flower": Verb("flower", "Run Flower, which shows the tasks of the engine celery."),
     "keys": Verb("keys", "Create, list and revoke API keys."),
     "doctor": Verb("doctor", "Check that everything works, and say what to do if not."),
+    "bench": Verb("bench", "Measure the engines on this machine."),
     "migrate": Verb("migrate", "Bring the database up to date."),
     "backup": Verb("backup", "Write everything into one file while it is in use."),
 }

@@ -51,6 +51,8 @@ def error_json(stored: Mapping[str, Any], language: str) -> dict[str, Any]:
 
 def task_json(task: "Task", language: str) -> dict[str, Any]:
     """Everything about a task but what only stores care for."""
+    from gristmill.tasks.secrets import masked
+
     progress = task.progress
     return {
         "id": task.number,
@@ -74,7 +76,7 @@ def task_json(task: "Task", language: str) -> dict[str, Any]:
             "skipped": progress.skipped,
             "total": progress.total,
         },
-        "payload": task.payload,
+        "payload": masked(task.payload),
         "result": task.result,
         "error": None if task.error is None else {"code": task.error.code, "message": task.error.message(language)},
         "worker_id": task.worker_id,

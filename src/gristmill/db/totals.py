@@ -31,7 +31,7 @@ CRASHED, LEASE_LOST = "crashed", "lease_lost"
 
 _READER = "totals"
 _BATCH = 5_000
-_LATEST = 20_000
+_LATEST = 10_000
 """Events that a reader counts for itself; more than this only piles up where nothing sweeps."""
 _PER_PASS_SECONDS = 1.0
 _GAP_SECONDS = 30.0

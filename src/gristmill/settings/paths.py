@@ -18,6 +18,11 @@ class DataPaths:
         return self.data / "gristmill.db"
 
     @property
+    def secret_key(self) -> Path:
+        """Keys for secrets at rest, one a line, the newest first."""
+        return self.data / "secret.key"
+
+    @property
     def blobs(self) -> Path:
         """Uploaded files, by content."""
         return self.data / "blobs"

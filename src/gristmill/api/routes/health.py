@@ -9,7 +9,6 @@ from gristmill.api.gristmill import Service
 from gristmill.api.openapi import answers
 from gristmill.api.schemas.health import Alive, Health
 from gristmill.errors import Unavailable
-from gristmill.monitoring.presence import live_workers
 
 __all__ = ["router"]
 
@@ -27,7 +26,7 @@ async def live() -> Alive:
     summary="Is everything there",
     responses=answers(
         {"status": "healthy", "reason": None, "active_workers": 1, "worker_names": ["local@mill:4711"]},
-        description="The database answers and a worker is alive",
+        description="The database answers, a worker is alive and the engine works",
     )
     | answers(
         {"status": "unhealthy", "reason": "No worker is alive.", "active_workers": 0, "worker_names": []},
@@ -36,17 +35,17 @@ async def live() -> Alive:
     ),
 )
 def ready(app: Service, reply: Reply, request: Request, response: Response) -> Health:
-    """Whether the database answers and a worker is alive."""
+    """Whether the database answers, a worker is alive, and the engine carries ids to it."""
     try:
-        workers = live_workers(app.store.workers(), now=app.clock.now(), lease_seconds=app.settings.tasks.lease_seconds)
+        health = app.monitor.health()
     except Unavailable as error:
         response.status_code = 503
         return Health(status="unhealthy", reason=error.message(reply.language), active_workers=0, worker_names=[])
-    if not workers:
+    if health.status == "unhealthy":
         response.status_code = 503
     return Health(
-        status="healthy" if workers else "unhealthy",
-        reason=None if workers else reply.say("no_worker"),
-        active_workers=len(workers),
-        worker_names=[worker.name for worker in workers] if may_read(app, request) else [],
+        status=health.status,
+        reason=health.reason(reply.language),
+        active_workers=health.active_workers,
+        worker_names=list(health.worker_names) if may_read(app, request) else [],
     )

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query
 
 from gristmill.api.auth import needs
 from gristmill.api.bodies import SentBody, StrictRoute
-from gristmill.api.celery import celery_state, percent
 from gristmill.api.envelope import Reply
 from gristmill.api.gristmill import Service
 from gristmill.api.idempotency import IdempotencyKey
@@ -16,7 +15,9 @@ from gristmill.api.schemas.processing import Accepted, ProcessBody, Processed, P
 from gristmill.api.validated import validated
 from gristmill.app.documents import upload_name
 from gristmill.db.keys import Scope
+from gristmill.engines.celery_states import celery_state, percent
 from gristmill.errors import InvalidInput, NotFound
+from gristmill.kinds import without_secrets
 from gristmill.tasks.model import Task, TaskState
 
 __all__ = ["router"]
@@ -112,7 +113,7 @@ def process_source(app: Service, reply: Reply, key: IdempotencyKey, sent: SentBo
     task = app.documents.process(
         source=body.source, options=body.options(), priority=body.priority, idempotency_key=key
     )
-    return _accepted(task, reply, body.source.rstrip("/").rpartition("/")[2])
+    return _accepted(task, reply, without_secrets(body.source).rstrip("/").rpartition("/")[2])
 
 
 def _accepted(task: Task, reply: Reply, name: str) -> Accepted:

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from gristmill.api.celery import percent
 from gristmill.api.schemas.fields import Input, Moment, Output, Priority, as_list, micros
 from gristmill.api.schemas.told import ErrorView, told
 from gristmill.clock import to_rfc3339
+from gristmill.engines.celery_states import percent
 from gristmill.tasks.model import Event, Task, TaskFilter, TaskState
+from gristmill.tasks.secrets import masked
 from gristmill.tasks.service import eta_seconds
 
 __all__ = [
@@ -160,7 +161,7 @@ class TaskView(Output):
             state=task.state,
             priority=task.priority,
             # The root is where this machine keeps its files, which is no business of clients.
-            payload={name: value for name, value in task.payload.items() if name != "root"},
+            payload={name: value for name, value in masked(task.payload).items() if name != "root"},
             progress=percent(task),
             progress_detail=ProgressView(
                 stage=progress.stage,

@@ -1,0 +1,51 @@
+"""Gristmill as Celery users know it: ``from gristmill.celery import index_document_task``.
+
+``index_document_task.delay(doc_id=101, user_id=1)`` works in any process that sees our settings, and so does every
+command of ``celery -A gristmill.celery``. Importing this reads no settings and opens nothing.
+"""
+
+from typing import Any
+
+from gristmill.celery.application import Application
+from gristmill.celery.opened import settings, use
+from gristmill.celery.task import KindTask
+from gristmill.engines.celery import configuration, make_app, task_name
+from gristmill.kinds import KINDS
+
+__all__ = [
+    "app",
+    "batch_index_task",
+    "delete_index_task",
+    "index_document_task",
+    "ping_task",
+    "process_document_task",
+    "reembed_collection_task",
+    "use",
+]
+
+
+def _configuration() -> dict[str, Any]:
+    chosen = settings()
+    return {
+        **configuration(chosen.redis, kinds=chosen.tasks.kinds, queues=chosen.workers.queues),
+        "worker_concurrency": chosen.workers.concurrency,
+    }
+
+
+def _task(kind: str) -> Any:
+    def run(*_args: object, **_kwargs: object) -> None:
+        """Stand for the handler, which only slots have."""
+
+    run.__doc__ = (KINDS[kind].payload.__doc__ or "").strip()
+    return app.task(name=task_name(kind), base=KindTask, kind=kind, bind=True)(run)
+
+
+app: Any = make_app(_configuration, cls=Application)
+
+_tasks = {kind: _task(kind) for kind in KINDS}
+batch_index_task = _tasks["batch_index"]
+delete_index_task = _tasks["delete_index"]
+index_document_task = _tasks["index_document"]
+ping_task = _tasks["ping"]
+process_document_task = _tasks["process_document"]
+reembed_collection_task = _tasks["reembed_collection"]
