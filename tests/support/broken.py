@@ -27,12 +27,13 @@ class UnguardedClaim(SqlTaskStore):
         *,
         queues: Sequence[str],
         kinds: Collection[str],
+        engines: Sequence[str] = ("local",),
         slot: int = 0,
         limit: int = 1,
         ready_before: int | None = None,
         ids: Sequence[str] | None = None,
     ) -> list[Task]:
-        del ready_before, ids
+        del engines, ready_before, ids
         ready = select(tasks.c.number).where(
             tasks.c.state == TaskState.PENDING, tasks.c.due, tasks.c.queue.in_(queues), tasks.c.kind.in_(kinds)
         )

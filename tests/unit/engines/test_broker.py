@@ -33,6 +33,7 @@ class Defective(Line):
     """A broker whose driver raises what it never should."""
 
     def publish(self, tasks: Sequence[Ready]) -> None:
+        del tasks
         raise AttributeError("no such thing")
 
 
