@@ -1,6 +1,6 @@
 """A while of everything at once: kills, pauses and restarts at random, and not one promise broken.
 
-On each engine and database, for ``GRISTMILL_CHAOS_SECONDS`` (10 by default, 40 where ``CI`` is set) with
+On each engine and database, for ``GRISTMILL_CHAOS_SECONDS`` (10 by default, 24 where ``CI`` is set) with
 ``GRISTMILL_CHAOS_SEED``, which is printed when it fails. The seed decides what is tried, in which order; what it meets is
 up to the machine.
 """
@@ -26,7 +26,7 @@ from tests.support.postgres import own_server
 from tests.support.valkey import own_server as own_broker
 from tests.support.waiting import eventually
 
-SECONDS = float(os.environ.get("GRISTMILL_CHAOS_SECONDS") or ("40" if os.environ.get("CI") else "10"))
+SECONDS = float(os.environ.get("GRISTMILL_CHAOS_SECONDS") or ("24" if os.environ.get("CI") else "10"))
 SEED = int(os.environ.get("GRISTMILL_CHAOS_SEED") or random.SystemRandom().randrange(10**9))
 CALM_SECONDS = 90
 CUSTOMERS = 3

@@ -1,6 +1,6 @@
-"""A worker process whose slots know the test handlers: ``python -m tests.support.worker SETTINGS``.
+"""A worker process whose slots know the test handlers: ``python -m tests.support.worker SETTINGS [ENGINE]``.
 
-Of any engine: that of the settings. With ``crew`` before the settings, the process of slots that a front starts.
+Of any engine; by default that of the settings. With ``crew`` before the settings, the process of slots that a front starts.
 """
 
 import json
@@ -28,7 +28,7 @@ def main() -> None:
             patch.setattr(foreground, "Supervisor", partial(Supervisor, slot_command=SLOT_COMMAND))
             sys.exit(crew.main())
     settings = Settings.model_validate(json.loads(sys.argv[1]))
-    match settings.engine.name:
+    match sys.argv[2] or settings.engine.name:
         case "celery":
             _celery(settings)
         case "rq":

@@ -42,7 +42,11 @@ def connect(settings: RedisSettings, *, answer_seconds: float = _ANSWER_SECONDS)
         "retry": Retry(NoBackoff(), 0),
     }
     if settings.url is not None:
-        return redis.Redis.from_url(settings.url.get_secret_value(), **options)
+        url = settings.url.get_secret_value()
+        if url.startswith("unix:"):
+            # There is no network that could lose such a connection, and no option for it.
+            del options["socket_keepalive"]
+        return redis.Redis.from_url(url, **options)
     password = settings.password.get_secret_value() if settings.password else None
     return redis.Redis(
         host=settings.host or "localhost", port=settings.port, db=settings.db, password=password, **options

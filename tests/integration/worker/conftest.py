@@ -51,14 +51,19 @@ class Mill:
             variables["GRISTMILL_ENGINE__NAME"] = settings.engine.name
         return variables
 
-    def start(self, *, concurrency: int = 1, failpoint: str = "") -> "subprocess.Popen[bytes]":
-        """Start a worker, which fails where ``failpoint`` says, and wait until it is known."""
+    def start(
+        self, *, concurrency: int = 1, failpoint: str = "", engine: str | None = None
+    ) -> "subprocess.Popen[bytes]":
+        """Start a worker, of another ``engine`` than the settings name perhaps, and wait until it is known.
+
+        It fails where ``failpoint`` says.
+        """
         known = {worker.pid for worker in self.app.store.workers()}
         settings = dump_settings(self.app.settings)
         settings["workers"]["concurrency"] = concurrency
         with (self.folder / f"worker-{len(self.workers)}.log").open("wb") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.worker", json.dumps(settings)],
+                [sys.executable, "-m", "tests.support.worker", json.dumps(settings), engine or ""],
                 stderr=log,
                 stdout=log,
                 stdin=subprocess.DEVNULL,
