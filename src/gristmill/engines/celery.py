@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from gristmill.engines.policy import CELERY
-from gristmill.engines.redis import connect, failure, failures
+from gristmill.engines.redis import connect, failure, failures, prove
 from gristmill.errors import Unavailable
 from gristmill.kinds import KINDS, QUEUES, effective_kinds
 from gristmill.settings.model import KindSettings, RedisSettings
@@ -157,7 +157,7 @@ class CeleryBroker:
     def ping(self) -> None:
         self._app_or_refuse()
         with failures(self.name), connect(self._redis, answer_seconds=_ANSWER_SECONDS) as redis:
-            redis.ping()
+            prove(redis)
 
     def close(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None

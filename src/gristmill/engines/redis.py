@@ -12,7 +12,7 @@ from gristmill.settings.model import RedisSettings
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["PROGRAMS", "connect", "failure", "failures", "server_program"]
+__all__ = ["PROGRAMS", "connect", "failure", "failures", "prove", "server_program"]
 
 PROGRAMS = ("valkey-server", "redis-server")
 """What a server is called where one is installed."""
@@ -22,6 +22,8 @@ _ANSWER_SECONDS = 1.5
 _HEALTH_CHECK_SECONDS = 15
 """A connection that was idle this long is tried before it is used: what lies between may have forgotten it."""
 _LONGEST_CODE = 40
+_PROOF = "gristmill:proof"
+_PROOF_SECONDS = 10
 
 
 def connect(settings: RedisSettings, *, answer_seconds: float = _ANSWER_SECONDS) -> "Redis":
@@ -84,6 +86,11 @@ def failure(engine: str, error: Exception) -> Unavailable:
         # The client's words may name hosts and files.
         reason = type(error).__name__
     return Unavailable("broker_unreachable", engine=engine, reason=reason)
+
+
+def prove(client: "Redis") -> None:
+    """Raise unless the server takes something in: one that is full still answers who only asks."""
+    client.set(_PROOF, "", ex=_PROOF_SECONDS)
 
 
 def server_program() -> str | None:

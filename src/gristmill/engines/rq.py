@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gristmill.engines.redis import connect, failures
+from gristmill.engines.redis import connect, failures, prove
 from gristmill.errors import Unavailable
 from gristmill.settings.model import RedisSettings
 from gristmill.tasks.ports import Ready
@@ -88,7 +88,7 @@ class RqBroker:
 
     def ping(self) -> None:
         with failures(self.name):
-            self._connection.ping()
+            prove(self._connection)
 
     def close(self) -> None:
         opened, self._opened = self._opened, None

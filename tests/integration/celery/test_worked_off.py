@@ -2,13 +2,15 @@
 
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kombu import Connection
 
 from gristmill.tasks.model import TaskState
-from tests.support.celery_bench import LONG_SECONDS, CeleryBench, is_alive
+from tests.support.celery_bench import LONG_SECONDS, CeleryBench, celery_bench, is_alive
+from tests.support.valkey import own_server
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
@@ -19,7 +21,7 @@ HOST = "celery@test"
 def inspected(bench: CeleryBench, name: str) -> Any:
     """What ``celery inspect NAME`` answers for the one worker there is."""
     inspect = bench.stranger().control.inspect(timeout=5, limit=1)
-    return (getattr(inspect, name)() or {})[HOST]
+    return eventually(getattr(inspect, name), seconds=30)[HOST]
 
 
 def test_tasks_run_once_and_their_messages_are_acknowledged(either: CeleryBench) -> None:
@@ -150,12 +152,14 @@ def test_inspect_answers_from_rows(bench: CeleryBench) -> None:
     assert {task_id: place for task_id, (place, _) in found.items()} == {waiting.id: "reserved", running.id: "active"}
 
 
-def test_password_of_the_broker_is_not_told_to_who_inspects(bench: CeleryBench) -> None:
-    bench.redis.config_set("requirepass", "")
-    bench.url = bench.url.replace("redis://", "redis://:swordfish@")
-    bench.worker("-n", HOST)
+def test_password_of_the_broker_is_not_told_to_who_inspects(tmp_path: Path) -> None:
+    with (
+        own_server(tmp_path / "valkey", password="swordfish") as server,
+        celery_bench(tmp_path, server.url()) as bench,
+    ):
+        bench.worker("-n", HOST)
 
-    assert "swordfish" not in str([inspected(bench, name) for name in ("conf", "stats", "report")])
+        assert "swordfish" not in str([inspected(bench, name) for name in ("conf", "stats", "report")])
 
 
 @pytest.mark.parametrize("terminate", [False, True])
