@@ -8,6 +8,7 @@ from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
 from celery.worker.consumer import Consumer
+from redis.exceptions import ResponseError
 
 from gristmill.celery.opened import gristmill
 from gristmill.engines.celery import OURS
@@ -44,6 +45,8 @@ class FrontConsumer(Consumer):  # type: ignore[misc]  # Published without types.
             raise ImproperlyConfigured("Gristmill's workers bring their own pool: leave out --pool and --autoscale.")
         room = max(_LEAST_HINTS, _HINTS_PER_SLOT * (pool.limit or 1), initial_prefetch_count)
         super().__init__(*args, pool=pool, initial_prefetch_count=room, **options)
+        # A server that refuses, because it is full for one, is as good as away; to Celery, it would be the end.
+        self.connection_errors = (*self.connection_errors, ResponseError)
         install_commands()
         self._turn_is_due = False
         self._turned_at = float("-inf")
