@@ -31,6 +31,9 @@ __all__ = ["PROBLEM_TYPE", "handle_errors", "internal_problem", "problem_respons
 
 PROBLEM_TYPE = "application/problem+json"
 
+_OUR_OWN_BUSINESS = frozenset({"database_forbids", "database_refused"})
+"""Told in the server's own words, which may name users and databases: for the log and the doctor, not for clients."""
+
 _STATUS: Mapping[type[GristmillError], HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
@@ -68,6 +71,8 @@ def status_of(error: GristmillError) -> HTTPStatus:
 
 def problem_response(error: GristmillError, language: str) -> JSONResponse:
     """The answer to a request that raised ``error``."""
+    if error.code in _OUR_OWN_BUSINESS:
+        return _response(HTTPStatus.SERVICE_UNAVAILABLE, "database_unreachable", {}, language)
     return _response(status_of(error), error.code, error.facts, language)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gristmill.app.embedders import Embedders
 from gristmill.errors import InvalidInput, LimitExceeded, NotFound
@@ -115,7 +115,7 @@ class Documents:
         new = []
         for url in urls:
             check_url(url)
-            name = PurePath(urlsplit(url).path).name or urlsplit(url).netloc
+            name = unquote(PurePath(urlsplit(url).path).name) or urlsplit(url).netloc
             new.append(NewDocument(source=url, origin=Origin.URL, name=_printable(name), material=_material(name)))
         self.collection(collection)
         return self._index.register(collection, new)

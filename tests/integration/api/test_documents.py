@@ -80,6 +80,14 @@ def test_paths_and_urls_are_registered_in_one_request(api: Service, library: Pat
     assert documents[0]["source"] == str(library / "mill.txt")
 
 
+def test_document_of_a_url_has_the_name_that_people_read_there(api: Service) -> None:
+    url = "https://example.org/%E6%B0%B4%E8%BD%AE%20plan.html?page=1"
+
+    (document,) = api.data(api.post("/api/documents", json={"urls": [url]}))["documents"]
+
+    assert (document["name"], document["source"]) == ("水轮 plan.html", url)
+
+
 def test_a_path_outside_the_roots_fails_alone_and_tells_nothing_of_the_machine(api: Service, library: Path) -> None:
     outside = "/etc/hostname"
 
