@@ -5,7 +5,6 @@ import click
 from gristmill.cli.command import command, family
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.views import columns
-from gristmill.db.queues import Queues
 from gristmill.engines.policy import ENGINES
 
 __all__ = ["engine"]
@@ -113,6 +112,8 @@ def start_canary(
 
 
 def _show(invocation: Invocation) -> None:
+    from gristmill.db.queues import Queues
+
     with invocation.app() as app:
         shown = app.engines.described(Queues(app.database, app.clock).depths())
     invocation.answer(shown)

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from gristmill.engines.local import LOCAL
 from gristmill.errors import InvalidInput
-from gristmill.settings.model import EngineSettings, RedisSettings
 from gristmill.tasks.model import Json
+
+if TYPE_CHECKING:
+    from gristmill.settings.model import EngineSettings, RedisSettings
 
 __all__ = ["CELERY", "ENGINES", "RQ", "Policy", "checked", "default_policy", "has_redis", "ratio_policy"]
 
@@ -32,12 +35,12 @@ class Policy:
         return max(self.shares, key=lambda name: self.shares[name])
 
 
-def has_redis(redis: RedisSettings) -> bool:
+def has_redis(redis: "RedisSettings") -> bool:
     """Whether a broker is set up."""
     return redis.url is not None or redis.host is not None
 
 
-def default_policy(engine: EngineSettings, redis: RedisSettings) -> Policy:
+def default_policy(engine: "EngineSettings", redis: "RedisSettings") -> Policy:
     """What the settings ask for; :class:`InvalidInput` if they contradict each other."""
     name: str | None = engine.name
     if name is None:
@@ -55,7 +58,7 @@ def ratio_policy(ratio: float, *, rest: str) -> Policy:
     return Policy(shares={name: share for name, share in ((CELERY, ratio), (rest, 1 - ratio)) if share > 0})
 
 
-def checked(policy: Policy, redis: RedisSettings) -> Policy:
+def checked(policy: Policy, redis: "RedisSettings") -> Policy:
     """``policy``, if every engine in it can be used here; :class:`InvalidInput` otherwise."""
     for name in policy.shares:
         if name not in ENGINES:

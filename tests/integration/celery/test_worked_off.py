@@ -180,12 +180,12 @@ def test_control_that_would_mislead_is_refused(bench: CeleryBench) -> None:
     control = bench.stranger().control
 
     answers = [
-        control.rate_limit("ping_task", "1/s", reply=True, timeout=5, limit=1),
-        control.time_limit("ping_task", 3, 4, reply=True, timeout=5, limit=1),
-        control.pool_grow(1, reply=True, timeout=5, limit=1),
-        control.pool_shrink(1, reply=True, timeout=5, limit=1),
-        control.add_consumer("images", reply=True, timeout=5, limit=1),
-        control.cancel_consumer("images", reply=True, timeout=5, limit=1),
+        control.rate_limit("ping_task", "1/s", reply=True, timeout=30, limit=1),
+        control.time_limit("ping_task", 3, 4, reply=True, timeout=30, limit=1),
+        control.pool_grow(1, reply=True, timeout=30, limit=1),
+        control.pool_shrink(1, reply=True, timeout=30, limit=1),
+        control.add_consumer("images", reply=True, timeout=30, limit=1),
+        control.cancel_consumer("images", reply=True, timeout=30, limit=1),
     ]
 
     assert [list(answer[HOST]) for (answer,) in answers] == [["error"]] * 6
