@@ -31,6 +31,7 @@ _NAMES = (
     "recovery",
     "history",
     "backlog",
+    "engines",
     "compare",
     "quality",
 )
