@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Exists,
     Update,
@@ -106,7 +105,8 @@ def _advancing(column: str) -> Update:
 
 def _open_child() -> Exists:
     child = tasks.alias("child")
-    is_open = literal_column("child.state IN ('pending', 'processing')", Boolean)
+    # Without a type: as a boolean, SQLite would be given "(...) = 1", in which it does not see the index of open children.
+    is_open: ColumnElement[bool] = literal_column("child.state IN ('pending', 'processing')")
     return exists().select_from(child).where(child.c.parent_id == bindparam("the_id"), is_open)
 
 
