@@ -10,7 +10,7 @@ from gristmill.bench.marks import BEGAN, ENDED, FILE, Marks
 
 __all__ = ["BareCelery", "BareRq"]
 
-BROKER = "GRISTMILL_BENCH_BROKER"
+BROKER = "BENCH_BROKER"
 _START_SECONDS = 60.0
 
 

@@ -8,7 +8,7 @@ from gristmill.bench.marks import work
 
 __all__ = ["app", "nap"]
 
-app = Celery("bare", broker=os.environ["GRISTMILL_BENCH_BROKER"])
+app = Celery("bare", broker=os.environ["BENCH_BROKER"])
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True, task_default_queue="bare-celery")
 
 

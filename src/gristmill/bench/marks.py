@@ -9,7 +9,8 @@ from pathlib import Path
 
 __all__ = ["BEGAN", "ENDED", "FILE", "Marks", "work"]
 
-FILE = "GRISTMILL_BENCH_MARKS"
+FILE = "BENCH_MARKS"
+"""Not with our prefix: what begins with that has to be a setting."""
 BEGAN, ENDED = "began", "ended"
 
 
