@@ -63,6 +63,15 @@ class BareCelery(_Bare):
 
     name = "bare celery"
 
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        super().__init__(folder, redis_url)
+        from gristmill.bench.bare_celery import app
+
+        # Imported once, while each comparison has a broker of its own.
+        app.close()
+        app.amqp._producer_pool = None  # noqa: SLF001 - the application closes connections, and keeps who used them
+        app.conf.broker_url = redis_url
+
     def start_worker(self, *, slots: int) -> None:
         self._workers += 1
         options = ["-c", str(slots), "-n", f"bare{self._workers}@%h", "-l", "warning"]
