@@ -120,6 +120,8 @@ class Supervisor:
         """Slots that died, with the outcome that what they held still has to be ended with."""
         self._selector = selectors.DefaultSelector()
         self._stopping_since: float | None = None
+        self._is_draining = False
+        """Whether the slots were told that the worker is to stop."""
         self._next_beat = 0.0
         self._looked_at = self._next_look = float("-inf")
 
@@ -366,6 +368,9 @@ class Supervisor:
                 self._kill(slot, Released(reason="worker shut down"))
             elif slot.running is None or order == "release" or waited < 2 * _TICK_SECONDS:
                 slot.channel.send(order=order)
+        if not self._is_draining:
+            self._is_draining = True
+            _log.info("worker.draining", worker=self._worker_id, slots=len(self._slots))
 
     def _sweep(self, stop: threading.Event) -> None:
         while True:

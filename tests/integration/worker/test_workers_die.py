@@ -63,6 +63,7 @@ def test_worker_told_to_stop_lets_a_running_task_end(make_mill: Callable[..., Mi
     family = mill.tree(worker)
 
     worker.send_signal(signal.SIGTERM)
+    eventually(lambda: "worker.draining" in mill.logs())
     later = mill.app.tasks.submit("ping", {})
     mill.let_go(task)
 

@@ -39,6 +39,8 @@ _LONGEST_NAME = 100
 class FrontConsumer(Consumer):  # type: ignore[misc]  # Published without types.
     """Receives messages, ``worker_consumer`` of our workers. Holds a bounded number that nobody has claimed yet."""
 
+    connection_errors: tuple[type[Exception], ...]
+
     def __init__(self, *args: Any, pool: Any = None, initial_prefetch_count: int = 0, **options: Any) -> None:
         if not isinstance(pool, SupervisorPool) or options["controller"].autoscale:
             # Celery has nothing else that could run our tasks, and the number of slots is fixed.
