@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,13 @@ def test_nothing_is_lost_or_done_twice_while_shares_change_under_load(shared: Mi
         for _ in range(CHANGES * TASKS_A_CHANGE):
             accepted.append(shared.submit("counted").id)  # noqa: PERF401 - others watch it grow
 
+    def has_accepted(count: int) -> bool:
+        return len(accepted) >= count
+
     customer = threading.Thread(target=submit)
     customer.start()
     for number in range(CHANGES):
-        eventually(lambda number=number: len(accepted) >= number * TASKS_A_CHANGE, 60)
+        eventually(partial(has_accepted, number * TASKS_A_CHANGE), 60)
         shared.app.engines.set_ratio(source.choice([0.0, 0.2, 0.5, 1.0]))
         shared.app.sweeper.reassign()
     customer.join()
