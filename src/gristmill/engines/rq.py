@@ -54,6 +54,7 @@ class RqBroker:
         return "rq"
 
     def publish(self, tasks: Sequence[Ready]) -> None:
+        connection = self._connection
         from rq import Retry
         from rq.job import Job
 
@@ -62,9 +63,9 @@ class RqBroker:
         for task in tasks:
             if is_job_id(task.id):
                 queues.setdefault(task.queue, {})[task.id] = task
-        with failures(self.name), self._connection.pipeline(transaction=False) as pipeline:
+        with failures(self.name), connection.pipeline(transaction=False) as pipeline:
             for name, theirs in queues.items():
-                queue = self._queues.get(name) or self._queues.setdefault(name, rq_queue(name, self._connection))
+                queue = self._queues.get(name) or self._queues.setdefault(name, rq_queue(name, connection))
                 queue.enqueue_many(
                     [
                         queue.prepare_data(
@@ -87,8 +88,9 @@ class RqBroker:
             pipeline.execute()
 
     def ping(self) -> None:
+        connection = self._connection
         with failures(self.name):
-            prove(self._connection)
+            prove(connection)
 
     def close(self) -> None:
         opened, self._opened = self._opened, None
@@ -100,6 +102,8 @@ class RqBroker:
     def _connection(self) -> "Redis":
         if self._opened is None:
             try:
+                import rq  # noqa: F401 - messages need it, and who asks how the engine is shall hear if it is not there
+
                 self._opened = connect(self._settings)
             except ImportError as error:
                 raise Unavailable("extra_missing", feature="engine rq", extra="rq") from error
