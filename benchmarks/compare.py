@@ -117,7 +117,9 @@ def _broker_killed(scene: _Scene) -> str:
     contender.start_worker(slots=2)
     contender.begin()
     contender.submit(_NAP_SECONDS, _WAITING)
-    command = _without_disk(scene.server.cmdline())
+    # Its program and port; without its directory it starts empty.
+    port = scene.redis.connection_pool.connection_kwargs["port"]
+    command = [scene.server.exe(), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
     scene.server.kill()
     _until(lambda: not scene.server.is_running() or scene.server.status() == psutil.STATUS_ZOMBIE, 5)
     again = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -218,10 +220,6 @@ def _settled(contender: Contender) -> None:
         if ended >= _WAITING:
             return
         time.sleep(0.05)
-
-
-def _without_disk(command: list[str]) -> list[str]:
-    return [*command[: command.index("--appendonly")], "--save", ""]
 
 
 def _until(true: Callable[[], bool], seconds: float) -> bool:
