@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import redis
@@ -183,28 +182,6 @@ def _submitted_silently(contender: Contender) -> str:
     return f"{accepted}, {'runs meanwhile' if _until(lambda: contender.ended() == 1, 10) else 'does not run'}"
 
 
-def _delivered_five_times(scene: _Scene) -> str:
-    contender = scene.contender
-    contender.start_worker(slots=2)
-    contender.begin()
-    # Stopped, so that the copies are made before the first is taken.
-    for pid in contender.processes.members:
-        psutil.Process(pid).suspend()
-    contender.submit(_NAP_SECONDS, 10)
-    _until(lambda: bool(_lists(scene.redis)), 5)
-    for key in _lists(scene.redis):
-        for message in scene.redis.lrange(key, 0, -1):
-            scene.redis.rpush(key, *[message] * 4)
-    for pid in contender.processes.members:
-        psutil.Process(pid).resume()
-    _settled(contender)
-    return f"10 tasks run {len(contender.runners())} times"
-
-
-def _lists(client: Any) -> list[bytes]:
-    return [key for key in client.scan_iter() if client.type(key) == b"list" and client.llen(key) >= 10]
-
-
 def _how_many_end(contender: Contender) -> str:
     _settled(contender)
     return f"{contender.ended()} of {_WAITING} end"
@@ -237,5 +214,4 @@ _FAULTS: dict[str, Fault] = {
     f"the broker is killed with {_WAITING} tasks waiting, and starts empty": _broker_killed,
     "a task is submitted while the broker is away": _submitted_while_away,
     "a task is submitted while the broker stands still": _broker_stands_still,
-    "each message is delivered five times": _delivered_five_times,
 }
