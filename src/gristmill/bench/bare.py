@@ -1,7 +1,7 @@
 """Bare Celery and bare RQ, as their documentation starts them, on the same broker and the same number of slots."""
 
 import os
-import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,14 @@ from gristmill.bench.marks import BEGAN, ENDED, FILE, Marks
 __all__ = ["BareCelery", "BareRq"]
 
 BROKER = "BENCH_BROKER"
-_START_SECONDS = 60.0
 
 
-class _Bare:
+class _Bare(ABC):
     """What both have in common: tasks that leave marks in a file."""
 
     name = ""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
-        self._folder = folder
         self._url = redis_url
         folder.mkdir()
         marks = folder / "marks"
@@ -29,7 +27,7 @@ class _Bare:
         os.environ.update(environment)
         self._marks = Marks(marks)
         self.processes = Processes(folder / "log", environment)
-        self._slots = self._workers = 0
+        self.slots = 0
 
     def begin(self) -> None:
         self._marks.begin()
@@ -40,22 +38,11 @@ class _Bare:
     def runners(self) -> list[int]:
         return self._marks.pids(BEGAN)
 
-    def submit(self, seconds: float, count: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def submit(self, seconds: float, count: int) -> None: ...
 
     def close(self) -> None:
         self.processes.close()
-
-    def _wait_for(self, slots: int) -> None:
-        """Until as many tasks run side by side as there are slots."""
-        self._slots += slots
-        self.begin()
-        self.submit(1.0, self._slots)
-        deadline = time.monotonic() + _START_SECONDS
-        while self.ended() < self._slots:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} did not answer; see {self._folder / 'log'}")
-            time.sleep(0.02)
 
 
 class BareCelery(_Bare):
@@ -73,10 +60,8 @@ class BareCelery(_Bare):
         app.conf.broker_url = redis_url
 
     def start_worker(self, *, slots: int) -> None:
-        self._workers += 1
-        options = ["-c", str(slots), "-n", f"bare{self._workers}@%h", "-l", "warning"]
+        options = ["-c", str(slots), "-n", f"bare{self.slots}@%h", "-l", "warning"]
         self.processes.start("celery", ["-A", "gristmill.bench.bare_celery", "worker", *options])
-        self._wait_for(slots)
 
     def submit(self, seconds: float, count: int) -> None:
         from gristmill.bench.bare_celery import nap
@@ -100,7 +85,6 @@ class BareRq(_Bare):
     def start_worker(self, *, slots: int) -> None:
         for _ in range(slots):
             self.processes.start("rq.cli", ["worker", "bare-rq", "--url", self._url, "--quiet"])
-        self._wait_for(slots)
 
     def submit(self, seconds: float, count: int) -> None:
         for _ in range(count):

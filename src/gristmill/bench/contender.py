@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,16 +12,26 @@ from typing import Protocol
 
 import psutil
 
-__all__ = ["Contender", "Processes"]
+__all__ = ["Contender", "Processes", "add_worker"]
+
+_START_SECONDS = 60.0
+_LOOK_SECONDS = 0.02
 
 
 class Contender(Protocol):
     """One way to run tasks that sleep."""
 
     processes: "Processes"
+    slots: int
+    """Tasks that all its workers run side by side."""
+
+    @property
+    def name(self) -> str:
+        """As the report calls it."""
+        ...
 
     def start_worker(self, *, slots: int) -> None:
-        """Start one more worker and wait until as many tasks run side by side."""
+        """Start one more worker; it may take a while until it takes tasks."""
         ...
 
     def submit(self, seconds: float, count: int) -> None:
@@ -44,17 +55,31 @@ class Contender(Protocol):
         ...
 
 
+def add_worker(contender: Contender, *, slots: int) -> None:
+    """Start one more worker, and wait until as many tasks have ended as there are slots now."""
+    contender.start_worker(slots=slots)
+    contender.slots += slots
+    contender.begin()
+    contender.submit(1.0, contender.slots)
+    deadline = time.monotonic() + _START_SECONDS
+    while contender.ended() < contender.slots:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{contender.name} did not answer; see {contender.processes.log}")
+        time.sleep(_LOOK_SECONDS)
+
+
 class Processes:
     """The workers of one contender, each the leader of a group of its own."""
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
-        self._log = log
+        self.log = log
+        """What they say."""
         self._environment = {**os.environ, **environment}
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, module: str, arguments: Sequence[str]) -> int:
         """Run ``python -m module``; its process id."""
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -73,11 +98,6 @@ class Processes:
             with suppress(psutil.Error):
                 process.kill()
         self._running.pop(root).wait()
-
-    @property
-    def members(self) -> list[int]:
-        """The process ids of all workers and of what they have started."""
-        return [process.pid for pid in self._running for process in _family(pid)]
 
     def cpu_seconds(self) -> float:
         """What all of them have used so far."""

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from gristmill.bench.bare import BareCelery, BareRq
 from gristmill.bench.broker import broker
-from gristmill.bench.contender import Contender
+from gristmill.bench.contender import Contender, add_worker
 from gristmill.bench.report import Measured, Recovered, Report
 from gristmill.bench.tracked import Tracked
 
-__all__ = ["CONTENDERS", "compare"]
+__all__ = ["CONTENDERS", "PATIENCE_SECONDS", "compare", "time_to_recover"]
 
 _LOOK_SECONDS = 0.005
 _LATENCY_ROUNDS = 20
 _LONG_SECONDS = 8.0
 """The task that is killed: it is running when that happens, and does not take for ever when it runs again."""
-_PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 40.0
 _STUCK_SECONDS = 600.0
 
 CONTENDERS = ("local", "celery", "rq", "bare celery", "bare rq")
@@ -45,7 +45,7 @@ def compare(
         with broker(folder / "redis") as url:
             for name in contenders:
                 with _opened(name, folder, url, database_url) as contender:
-                    contender.start_worker(slots=slots)
+                    add_worker(contender, slots=slots)
                     for seconds in task_seconds:
                         for count in counts:
                             say(f"{name}: {count} x {seconds * 1000:.0f} ms")
@@ -54,13 +54,13 @@ def compare(
                     recovered = None
                     if recovery:
                         say(f"{name}: worker killed")
-                        recovered = _recovery(contender)
+                        recovered = time_to_recover(contender)
                     report.recovered.append(
                         Recovered(
                             contender=name,
                             latency_ms=latency,
                             recovery_seconds=recovered,
-                            patience_seconds=_PATIENCE_SECONDS,
+                            patience_seconds=PATIENCE_SECONDS,
                         )
                     )
     return report
@@ -114,16 +114,16 @@ def _latency(contender: Contender) -> float:
     return statistics.median(taken) * 1000
 
 
-def _recovery(contender: Contender) -> float | None:
+def time_to_recover(contender: Contender) -> float | None:
     """Seconds until a task whose worker is killed runs again, in another one that has nothing to do."""
-    contender.start_worker(slots=1)
+    add_worker(contender, slots=1)
     contender.begin()
     contender.submit(_LONG_SECONDS, 1)
     _until(lambda: bool(contender.runners()), _STUCK_SECONDS)
     contender.processes.kill_with(contender.runners()[0])
     killed = time.monotonic()
     try:
-        _until(lambda: len(contender.runners()) > 1, _PATIENCE_SECONDS)
+        _until(lambda: len(contender.runners()) > 1, PATIENCE_SECONDS)
     except TimeoutError:
         return None
     return time.monotonic() - killed

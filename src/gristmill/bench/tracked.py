@@ -1,6 +1,5 @@
 """Gristmill itself with one engine, through the same commands that users start it with."""
 
-import time
 from pathlib import Path
 
 from gristmill.app import Gristmill, open_gristmill
@@ -12,7 +11,6 @@ __all__ = ["Tracked"]
 
 _BATCH = 100
 """Tasks handed in together, as whoever indexes a folder does."""
-_START_SECONDS = 60.0
 
 
 class Tracked:
@@ -36,22 +34,13 @@ class Tracked:
             "GRISTMILL_REDIS__URL": "" if engine == "local" else redis_url,
             "GRISTMILL_DATABASE__URL": database_url or "",
         }
-        self._log = folder / "logs" / "worker.log"
-        self.processes = Processes(self._log, environment)
+        self.processes = Processes(folder / "logs" / "worker.log", environment)
         self._after = 0
-        self._slots = 0
+        self.slots = 0
         self._submitted: list[str] = []
 
     def start_worker(self, *, slots: int) -> None:
-        self._slots += slots
         self.processes.start("gristmill.cli.main", ["worker", "--engine", self._engine, "--concurrency", str(slots)])
-        self.begin()
-        self.submit(1.0, self._slots)
-        deadline = time.monotonic() + _START_SECONDS
-        while self.ended() < self._slots:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} did not answer; see {self._log}")
-            time.sleep(0.02)
 
     def begin(self) -> None:
         latest = self.app.store.find(TaskFilter(), limit=1)
