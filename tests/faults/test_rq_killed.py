@@ -11,8 +11,9 @@ import pytest
 
 from gristmill.engines.broker import BrokerEngine
 from gristmill.tasks.model import Task, TaskState
+from tests.support.front import Front
 from tests.support.postgres import fresh_database
-from tests.support.rq_bench import LONG_SECONDS, Front, RqBench, rq_bench
+from tests.support.rq_bench import LONG_SECONDS, RqBench, rq_bench
 from tests.support.valkey import fresh_broker, own_server
 from tests.support.waiting import eventually
 

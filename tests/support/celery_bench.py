@@ -18,46 +18,14 @@ from gristmill.app import Gristmill, open_gristmill
 from gristmill.engines.broker import BrokerEngine
 from gristmill.settings import load_settings
 from gristmill.tasks.model import Task, TaskState
+from tests.support.front import Front
 from tests.support.processes import python_environment
 from tests.support.waiting import eventually
 
-__all__ = ["LONG_SECONDS", "CeleryBench", "Front", "celery_bench", "is_alive", "kill_all"]
+__all__ = ["LONG_SECONDS", "CeleryBench", "celery_bench", "is_alive", "kill_all"]
 
 LONG_SECONDS = 60.0
 """A task that takes so long is meant to be stopped."""
-
-
-class Front:
-    """A worker process of the engine, with everything it started."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self.process = process
-        self.members: list[psutil.Process] = []
-
-    def crew(self) -> psutil.Process:
-        """The process of the supervisor."""
-        return eventually(lambda: next(iter(psutil.Process(self.process.pid).children()), None))
-
-    def know_members(self) -> list[psutil.Process]:
-        """Everybody who belongs to it, now: later, nobody may be left to ask."""
-        self.members = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        return self.members
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end, and wait."""
-        self.know_members()
-        self.process.send_signal(number)
-        return self.process.wait(40)
-
-    def clear_away(self) -> None:
-        """Leave nothing of it."""
-        if self.process.poll() is None:
-            self.know_members()
-        for member in self.members:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-        self.process.kill()
-        self.process.wait()
 
 
 class CeleryBench:

