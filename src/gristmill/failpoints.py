@@ -18,6 +18,7 @@ NAMES: Mapping[str, str] = {
     "after_claim": "A slot holds a task that has not started.",
     "before_finish": "The handler is done; nothing of its outcome is written.",
     "after_finish": "The outcome is durable; the slot has not told its supervisor.",
+    "between_generations": "Some children of a task that is to wait for them are durable, others not written.",
     "before_stage": "The next chunks of a document are ready, and not written.",
     "between_stages": "Chunks are written in a version that nobody sees; durable, unless they are the whole document.",
     "before_publish": "Inside the transaction that ends the task; the version is not published.",

@@ -1,17 +1,23 @@
 """Parents that wait for children, and what becomes of them when children end, fail or run again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
+from gristmill.failpoints import InjectedFault, arm
 from gristmill.tasks.model import (
     Cancelled,
     Completed,
     Failed,
     Lost,
+    NewTask,
     Outcome,
     Progress,
     Released,
     Retried,
     Task,
+    TaskFilter,
     TaskState,
     Waiting,
 )
@@ -20,6 +26,22 @@ from tests.support.tasks import ERROR, Bench, new_task
 
 def _end_child(bench: Bench, child: Task, outcome: Outcome) -> Task:
     return bench.end(bench.take(child.id), outcome)
+
+
+@contextmanager
+def interrupted() -> Iterator[None]:
+    """What is done inside stops when some of a task's many children are there, and others are not."""
+    arm("between_generations:raise")
+    try:
+        with pytest.raises(InjectedFault):
+            yield
+    finally:
+        arm("")
+
+
+def children_of(parent: Task) -> list[NewTask]:
+    """More than are added in one transaction."""
+    return [new_task(parent_id=parent.id) for _ in range(150)]
 
 
 def test_waiting_task_is_held_by_nobody_and_claimed_by_nobody(bench: Bench) -> None:
@@ -180,3 +202,89 @@ def test_children_of_one_worker_that_is_lost_with_its_cancelled_parent_do_not_ru
         parent.id: TaskState.CANCELLED,
         child.id: TaskState.CANCELLED,
     }
+
+
+def test_children_that_ended_before_their_parent_waits_count_in_its_progress(bench: Bench) -> None:
+    parent = bench.started()
+    spawn = children_of(parent)
+    waiting = Waiting(spawn=spawn, progress=Progress(skipped=2, total=152))
+    with interrupted():
+        bench.end(parent, waiting)
+    early = bench.claim(limit=2)
+    bench.end(early[0], Completed())
+    bench.end(early[1], Failed(error=ERROR))
+    before = bench.get(parent).progress
+
+    ended = bench.end(parent, waiting)
+
+    assert before == Progress()
+    assert ended.state is TaskState.PROCESSING
+    assert ended.progress.total == 152
+    # The one that failed runs again with the attempt that was interrupted.
+    assert (ended.progress.done, ended.progress.failed, ended.progress.skipped) == (1, 0, 2)
+    rest = bench.claim(limit=1000)
+    assert {task.id for task in early} | {task.id for task in rest} == {child.id for child in spawn}
+    for child in rest:
+        bench.end(child, Completed())
+    again = bench.get(parent)
+    assert (again.state, again.progress.done) == (TaskState.PENDING, 150)
+
+
+def test_child_that_failed_before_its_parent_waits_counts_as_failed(bench: Bench) -> None:
+    parent = bench.started()
+    spawn = children_of(parent)
+    ended: list[str] = []
+
+    def fail_one(_failpoint: str) -> None:
+        """As another worker does, as soon as there are children."""
+        (child,) = bench.claim(limit=1)
+        bench.end(child, Failed(error=ERROR))
+        ended.append(child.id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gristmill.db.tasks.store.failpoint", fail_one)
+        waits = bench.end(parent, Waiting(spawn=spawn, progress=Progress(total=150)))
+
+    assert len(ended) == 2
+    assert waits.progress == Progress(failed=2, total=150)
+    assert [task.state for task in bench.store.get_many(ended)] == [TaskState.FAILED, TaskState.FAILED]
+
+
+def test_cancel_between_generations_reaches_every_child(bench: Bench) -> None:
+    parent = bench.started()
+    waiting = Waiting(spawn=children_of(parent))
+    with interrupted():
+        bench.end(parent, waiting)
+
+    bench.cancel(parent.id)
+    ended = bench.end(parent, waiting)
+
+    assert ended.state is TaskState.CANCELLED
+    children = bench.store.find(TaskFilter(parent_id=parent.id), limit=1000)
+    assert 0 < len(children) < len(waiting.spawn)
+    assert {child.state for child in children} == {TaskState.CANCELLED}
+
+
+def test_attempt_that_lost_its_lease_adds_no_children(bench: Bench) -> None:
+    parent = bench.started()
+    waiting = Waiting(spawn=children_of(parent))
+    bench.end(parent, Lost(reason="x"))
+    bench.take(parent.id)
+
+    assert bench.store.finish(parent.id, parent.lease, waiting) is None
+
+    assert bench.store.find(TaskFilter(parent_id=parent.id), limit=1) == []
+
+
+def test_parent_that_was_lost_between_generations_has_each_child_once(bench: Bench) -> None:
+    parent = bench.started()
+    waiting = Waiting(spawn=children_of(parent))
+    with interrupted():
+        bench.end(parent, waiting)
+    bench.end(parent, Lost(reason="x"))
+
+    bench.end(bench.take(parent.id), waiting)
+
+    children = bench.store.find(TaskFilter(parent_id=parent.id), limit=1000)
+    assert sorted(child.id for child in children) == sorted(child.id for child in waiting.spawn)
+    assert {tuple(bench.history(child)) for child in children} == {("submitted",)}

@@ -4,20 +4,23 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
-from gristmill.tasks.model import Cancelled, Completed, Outcome, Retried, Task, TaskFilter, TaskState
+from gristmill.tasks.model import Cancelled, Completed, Outcome, Retried, Task, TaskFilter, TaskState, Waiting
 from tests.integration.worker.conftest import Mill
 from tests.support.history import all_events, what_broke
 from tests.support.tasks import ERROR, Bench, new_task, new_worker
 from tests.support.waiting import eventually
 
+RACES = 200
 
-def together(*actions: Callable[[], None]) -> None:
+
+def together(*actions: Callable[[], object]) -> None:
     """Run the actions at the same time, each in a thread of its own; fails if one of them does."""
     start = threading.Barrier(len(actions))
     errors: list[BaseException] = []
 
-    def run(action: Callable[[], None]) -> None:
+    def run(action: Callable[[], object]) -> None:
         start.wait()
         try:
             action()
@@ -63,6 +66,18 @@ def test_cancel_and_finish_have_one_winner_in_a_thousand_races(bench: Bench) -> 
         for task in tasks
     )
     assert len(orders) > 1, f"nothing raced: {orders}"
+
+
+def test_parent_that_begins_to_wait_as_its_last_child_ends_is_resumed(bench: Bench) -> None:
+    for _ in range(RACES):
+        # The child is there before, as those of an attempt that was lost are, or the first of very many.
+        parent = bench.started()
+        child = bench.take(bench.add(parent_id=parent.id).id)
+        waiting = Waiting(spawn=[new_task(id=child.id, parent_id=parent.id)])
+
+        together(partial(bench.end, child, Completed()), partial(bench.end, parent, waiting))
+
+        assert bench.get(parent).state is TaskState.PENDING, "it waits for a child that has ended"
 
 
 def test_task_that_is_delivered_five_times_is_claimed_once(bench: Bench) -> None:

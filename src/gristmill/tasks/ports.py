@@ -121,9 +121,12 @@ class TaskStore(Protocol):
         None, with no effect at all, unless the task is processing under exactly ``lease``. Else, in one transaction:
         the transition that :func:`~gristmill.tasks.lifecycle.transition_for` names; result and items; ``outcome.effect``
         called with the open transaction (if it raises, nothing has happened and the error propagates) and its answer
-        added to the result; spawned tasks
-        added, or, where they exist and failed or were cancelled, retried; and, when the task became final, its parent's progress advanced by one unit and the parent resumed if it
-        waits and no other child is open.
+        added to the result; spawned tasks added, or, where they exist and failed or were cancelled, retried; and, when
+        the task became final, its parent's progress advanced by one unit and the parent resumed if it waits and no
+        other child is open.
+
+        Many children that a task is going to wait for may be added, and run, before that transaction; those that have
+        ended by then count in its progress. If the attempt ends in between, the next finds them.
         """
         ...
 

@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.schema import tasks
-from gristmill.db.tasks.moves import advance_parent, may_make, record_each
+from gristmill.db.tasks.families import advance_parent
+from gristmill.db.tasks.moves import may_make, record_each
 from gristmill.db.tasks.rows import progress_values, task_from
 from gristmill.tasks.lifecycle import TRANSITIONS
 from gristmill.tasks.model import Completed, Effect, JointEffect, Json, Outcome, Progress, Task

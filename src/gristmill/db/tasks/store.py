@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
@@ -20,10 +21,13 @@ from gristmill.db.schema import (
 from gristmill.db.tasks.acceptance import Acceptance
 from gristmill.db.tasks.claims import claim_statement, ready_statement
 from gristmill.db.tasks.completions import complete_all, is_plain
-from gristmill.db.tasks.moves import cancel_tasks, end_attempt, has_state, record, retry_tasks
+from gristmill.db.tasks.endings import end_attempt
+from gristmill.db.tasks.families import cancel_tasks, generations, retry_tasks, spawn
+from gristmill.db.tasks.moves import has_state, record
 from gristmill.db.tasks.rows import event_from, matches, progress_values, task_from, worker_from
 from gristmill.db.tasks.unanswered import Unanswered
 from gristmill.errors import NotFound
+from gristmill.failpoints import failpoint
 from gristmill.tasks.model import (
     Completed,
     Event,
@@ -36,6 +40,7 @@ from gristmill.tasks.model import (
     Task,
     TaskFilter,
     TaskState,
+    Waiting,
     Worker,
 )
 
@@ -177,7 +182,25 @@ class SqlTaskStore:
         return self.finish_all([(task_id, lease, outcome)])[0]
 
     def finish_all(self, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
+        for task_id, lease, outcome in endings:
+            if isinstance(outcome, Waiting):
+                self._spawn_ahead(task_id, lease, outcome.spawn)
         return self._database.transact(lambda tx: self._end_all(tx, endings), once=True)
+
+    def _spawn_ahead(self, task_id: str, lease: int, children: Sequence[NewTask]) -> None:
+        """Add all of ``children`` but those that come with the parent's waiting; none once it lost its lease or is to stop."""
+
+        def add(tx: Connection, generation: Sequence[NewTask]) -> bool:
+            parent = tx.execute(_HELD, {"task_id": task_id, "held_lease": lease}).first()
+            if parent is None or parent.cancel_requested:
+                return False
+            spawn(tx, generation, self._clock.now())
+            return True
+
+        for generation in generations(children)[:-1]:
+            if not self._database.transact(partial(add, generation=generation)):
+                return
+            failpoint("between_generations")
 
     def _end_all(self, tx: Connection, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
         ended: list[Task | None] = []

@@ -1,0 +1,158 @@
+"""Parents and children inside an open transaction: children are added, counted and waited for; a word to one reaches all.
+
+Whoever ends a child takes the child's row before its parent's, and so does whoever cancels a family.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Exists, Update, bindparam, case, exists, func, literal_column, select, update
+from sqlalchemy.engine import Connection
+
+from gristmill.db.schema import task_items, tasks
+from gristmill.db.tasks.moves import FRESH_TRY, add_rows, has_state, move, record
+from gristmill.db.tasks.rows import matches, progress_values
+from gristmill.tasks.model import NewTask, Progress, TaskFilter, TaskState
+
+__all__ = ["advance_parent", "cancel_tasks", "count_ended", "generations", "resume_if_ready", "retry_tasks", "spawn"]
+
+_GENERATION = 64
+
+_ENDED = (
+    select(tasks.c.state, func.count())
+    .where(
+        tasks.c.id.in_(bindparam("ids", expanding=True)),
+        # Found by their ids: a million others may be in the same state.
+        tasks.c.state.concat("").in_([state for state in TaskState if state.is_final]),
+    )
+    .group_by(tasks.c.state)
+)
+
+
+def generations(children: Sequence[NewTask]) -> list[Sequence[NewTask]]:
+    """``children`` in the portions in which they are added, each in a transaction that keeps no other writer waiting long.
+
+    All but the last are there, and may have ended, before their parent waits.
+    """
+    return [children[start : start + _GENERATION] for start in range(0, len(children), _GENERATION)]
+
+
+def spawn(tx: Connection, children: Sequence[NewTask], now: int) -> None:
+    """Add ``children``; those that are there from an earlier attempt, and failed or were cancelled, run again."""
+    ended = [row.id for row in add_rows(tx, children, now) if row.state in (TaskState.FAILED, TaskState.CANCELLED)]
+    if ended:
+        retry_tasks(tx, TaskFilter(ids=ended), now)
+
+
+def count_ended(tx: Connection, ids: Sequence[str]) -> tuple[int, int]:
+    """How many of ``ids`` have completed, and how many have ended without."""
+    completed = others = 0
+    for start in range(0, len(ids), 500):
+        for state, count in tx.execute(_ENDED, {"ids": ids[start : start + 500]}):
+            if state == TaskState.COMPLETED:
+                completed += count
+            else:
+                others += count
+    return completed, others
+
+
+@cache
+def _advancing(column: str) -> Update:
+    # It takes the row even of a parent that does not wait yet: else both could miss the other, where there are several
+    # writers, and the parent would wait for a child that has ended.
+    return (
+        update(tasks)
+        .where(tasks.c.id == bindparam("the_id"))
+        .values(
+            {
+                column: case((tasks.c.waiting, tasks.c[column] + bindparam("more")), else_=tasks.c[column]),
+                "updated_at": case((tasks.c.waiting, bindparam("now")), else_=tasks.c.updated_at),
+            }
+        )
+    )
+
+
+def _open_child() -> Exists:
+    child = tasks.alias("child")
+    # Without a type: as a boolean, SQLite would be given "(...) = 1", in which it does not see the index of open children.
+    is_open: ColumnElement[bool] = literal_column("child.state IN ('pending', 'processing')")
+    return exists().select_from(child).where(child.c.parent_id == bindparam("the_id"), is_open)
+
+
+_IS_READY = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, ~_open_child())
+
+
+def advance_parent(tx: Connection, parent_id: str, state: TaskState, now: int, *, children: int = 1) -> None:
+    """Count ``children`` that ended in ``state`` for their parent, and let it run again if they were the last."""
+    column = "done" if state is TaskState.COMPLETED else "failed"
+    tx.execute(_advancing(column), {"the_id": parent_id, "more": children, "now": now})
+    resume_if_ready(tx, parent_id, now)
+
+
+def resume_if_ready(tx: Connection, parent_id: str, now: int) -> list[Any]:
+    """Let a task that waits run again if none of its children is open; its row then."""
+    if tx.execute(_IS_READY, {"the_id": parent_id}).first() is None:
+        return []
+    values = {**FRESH_TRY, "ready_at": now, "scheduled_at": None, "attempt": tasks.c.attempt - 1}
+    return move(tx, "resumed", (tasks.c.id == parent_id) & tasks.c.waiting, values, now)
+
+
+def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
+    """Cancel what waits, ask what runs, through all descendants; see :meth:`TaskStore.request_cancel`."""
+    family = select(tasks.c.id).where(matches(where)).cte("family", recursive=True)
+    child = tasks.alias("child")
+    family = family.union(select(child.c.id).join(family, child.c.parent_id == family.c.id))
+    # Resolved before anything changes: the filter may be about the very states that the moves below change.
+    ids = [row.id for row in tx.execute(select(family.c.id))]
+    changed = 0
+    for start in range(0, len(ids), 500):
+        batch = tasks.c.id.in_(ids[start : start + 500])
+        # Held before the first look: between the two changes below no other may take a task past both. Children first,
+        # as an ending child comes to its parent.
+        tx.execute(select(tasks.c.id).where(batch).order_by(tasks.c.number.desc()).with_for_update())
+        idle = (tasks.c.state == TaskState.PENDING) | tasks.c.waiting
+        values = {"finished_at": now, "waiting": False, "cancel_requested": True, "due": True}
+        cancelled = move(tx, "cancelled", batch & idle, values, now)
+        asked = list(
+            tx.execute(
+                update(tasks)
+                .where(batch, has_state(TaskState.PROCESSING), ~tasks.c.cancel_requested)
+                .values(cancel_requested=True, updated_at=now)
+                .returning(*tasks.c)
+            )
+        )
+        record(tx, asked, "cancel_requested", now)
+        for row in cancelled:
+            if row.parent_id is not None:
+                advance_parent(tx, row.parent_id, TaskState.CANCELLED, now)
+        changed += len(cancelled) + len(asked)
+    return changed
+
+
+def retry_tasks(tx: Connection, where: TaskFilter, now: int) -> list[str]:
+    """Make ended tasks pending again; see :meth:`TaskStore.retry`."""
+    values = {
+        **FRESH_TRY,
+        "attempt": 0,
+        "crash_count": 0,
+        "cancel_requested": False,
+        "scheduled_at": None,
+        "ready_at": now,
+        "finished_at": None,
+        "checkpoint": None,
+        "error": None,
+        "result": None,
+        "item_count": 0,
+        "items_expire_at": None,
+        **progress_values(Progress()),
+    }
+    rows = move(tx, "retried", matches(where), values, now)
+    for start in range(0, len(rows), 500):
+        batch = [row.id for row in rows[start : start + 500]]
+        tx.execute(task_items.delete().where(task_items.c.task_id.in_(batch)))
+    for row in rows:
+        if row.parent_id is not None:
+            counted = case((tasks.c.failed > 0, tasks.c.failed - 1), else_=0)
+            tx.execute(update(tasks).where(tasks.c.id == row.parent_id, tasks.c.waiting).values(failed=counted))
+    return [row.id for row in rows]
