@@ -8,11 +8,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from redis import Redis
 
 from gristmill.engines.broker import BrokerEngine
 from gristmill.tasks.model import Task, TaskState
-from tests.support.front import Front
 from tests.support.postgres import fresh_database
+from tests.support.proxy import proxy_to
 from tests.support.rq_bench import LONG_SECONDS, RqBench, rq_bench
 from tests.support.valkey import fresh_broker, own_server
 from tests.support.waiting import eventually
@@ -158,20 +159,45 @@ def test_hint_that_a_killed_front_had_taken_is_put_back(bench: RqBench) -> None:
     assert eventually(lambda: bench.listed()["taken"] == [], seconds=60)
 
 
-def test_broker_that_restarts_interrupts_no_task(tmp_path: Path) -> None:
+def test_broker_that_restarts_twenty_times_interrupts_no_task(tmp_path: Path) -> None:
     with own_server(tmp_path / "valkey") as server, rq_bench(tmp_path / "data", server.url()) as bench:
-        front: Front = bench.worker()
-        task = bench.ping(3)
-        assert bench.shows("started", task)
+        front = bench.worker()
+        tasks = [bench.ping(3)]
+        assert bench.shows("started", *tasks)
 
-        server.kill()
-        meanwhile = [bench.ping() for _ in range(5)]
-        ran_once(bench, task, *meanwhile)
-        server.start()
+        for _ in range(20):
+            server.kill()
+            tasks += [bench.ping() for _ in range(5)]
+            server.start()
+            tasks += [bench.ping() for _ in range(5)]
 
-        later = bench.ping()
-        assert eventually(lambda: len(bench.workers()) == len(bench.app.settings.workers.queues), seconds=30)
-        ran_once(bench, later)
+        ran_once(bench, *tasks)
         assert front.process.poll() is None
-        again = bench.ping()
-        assert bench.shows("finished", again)
+        # And it receives hints again.
+        assert eventually(lambda: len(bench.workers()) == len(bench.app.settings.workers.queues), seconds=30)
+        assert bench.shows("finished", bench.ping())
+
+
+def test_connection_that_died_silently_delays_no_task_and_is_replaced(tmp_path: Path) -> None:
+    with (
+        own_server(tmp_path / "valkey") as server,
+        proxy_to(server.port) as proxy,
+        rq_bench(tmp_path / "data", f"redis://127.0.0.1:{proxy.port}/0") as bench,
+    ):
+        # Whoever looks from outside is on the right side of the proxy.
+        bench.redis.close()
+        bench.redis = Redis.from_url(server.url())
+        front = bench.worker()
+        ran_once(bench, bench.ping())
+
+        proxy.fall_silent()
+        ran_once(bench, *[bench.ping() for _ in range(10)])
+        engine = bench.app.engines.members["rq"]
+        assert eventually(lambda: not engine.health()["ok"])
+        proxy.speak()
+
+        assert eventually(lambda: engine.health()["ok"], seconds=20)
+        later = bench.ping()
+        ran_once(bench, later)
+        assert bench.shows("finished", later)
+        assert front.process.poll() is None
