@@ -109,6 +109,7 @@ def test_killed_front_takes_no_task_along(bench: RqBench) -> None:
     assert given_up(bench, task).crash_count == 0
     assert eventually(lambda: not crew.is_running())
     bench.worker()
+    bench.app.tasks.cancel_one(task.id)
     bench.reaches(TaskState.COMPLETED, *waiting)
     assert bench.shows("finished", *waiting)
 

@@ -67,7 +67,7 @@ class Fallback:
 
     @property
     def homes(self) -> Collection[str]:
-        # What waits is not carried to and fro for a moment's absence.
+        # What waits is not carried over, and back again, for a moment's absence.
         if self._first.health().get("steady_seconds", _SETTLED_SECONDS) < _SETTLED_SECONDS:
             return {*self._first.homes, *self._spare.homes}
         return self._current.homes
