@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from gristmill.db.index import catalogue
 from gristmill.db.index.filters import conditions
 from gristmill.db.index.rows import batches, document_from, select_documents
-from gristmill.db.schema import collections, documents, versions
+from gristmill.db.schema import documents, versions
 from gristmill.errors import Conflict, NotFound
 from gristmill.index.model import Collection, Document, DocumentFilter, DocumentState, NewDocument
 
@@ -105,22 +105,15 @@ def find(connection: Connection, where: DocumentFilter, *, limit: int, after: in
 
 def matching_ids(connection: Connection, where: DocumentFilter) -> list[int]:
     """The ids of all that match and have something to search."""
-    statement = (
-        select(documents.c.id)
-        .join_from(documents, collections, collections.c.id == documents.c.collection_id)
-        .where(documents.c.deleted_at.is_(None), documents.c.current_version_id.is_not(None), *conditions(where))
+    statement = select(documents.c.id).where(
+        documents.c.deleted_at.is_(None), documents.c.current_version_id.is_not(None), *conditions(where)
     )
     return list(connection.execute(statement).scalars())
 
 
 def count(connection: Connection, where: DocumentFilter) -> int:
     """How many match."""
-    statement = (
-        select(func.count())
-        .select_from(documents)
-        .join(collections, collections.c.id == documents.c.collection_id)
-        .where(documents.c.deleted_at.is_(None), *conditions(where))
-    )
+    statement = select(func.count()).select_from(documents).where(documents.c.deleted_at.is_(None), *conditions(where))
     return int(connection.execute(statement).scalar_one())
 
 

@@ -5,7 +5,7 @@ Texts compare as a person expects: name and free text without regard to case, pa
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_, select
 
 from gristmill.db.schema import collections, documents
 from gristmill.index.model import DocumentFilter
@@ -21,10 +21,12 @@ def is_open(where: DocumentFilter | None) -> bool:
 
 
 def conditions(where: DocumentFilter) -> list[ColumnElement[Any]]:
-    """What ``where`` asks of a row of ``documents`` joined with ``collections``."""
+    """What ``where`` asks of a row of ``documents``."""
     asked: list[ColumnElement[Any]] = []
     if where.collection is not None:
-        asked.append(collections.c.name == where.collection)
+        # Asked apart: joined, SQLite would go through the documents of all collections.
+        wanted = select(collections.c.id).where(collections.c.name == where.collection).scalar_subquery()
+        asked.append(documents.c.collection_id == wanted)
     if where.ids:
         # Rendered into the statement: numbers are harmless there, and bound values are limited in number.
         ids: BindParameter[Any] = bindparam(

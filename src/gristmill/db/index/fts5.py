@@ -13,12 +13,12 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Select, bindparam, column, select, table, text
+from sqlalchemy import Select, bindparam, column, func, select, table, text
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index.filters import conditions
 from gristmill.db.index.rows import batches
-from gristmill.db.schema import collections, documents, version_chunks
+from gristmill.db.schema import chunks, documents, embeddings, version_chunks
 from gristmill.db.tokens import query_tokens, select_terms
 from gristmill.index.model import Collection, DocumentFilter, Scored
 
@@ -28,6 +28,8 @@ _RANKED = 3000
 """Chunks that a look ranks, about; each takes 0.7 microseconds."""
 _COUNTED = 100_000
 """Chunks with its words that a look counts at most; BM25 does, wherever they stand, and each takes 35 nanoseconds."""
+_NEARLY_ALL = 0.75
+"""Of all chunks: what belongs to others is then found and left out more quickly than it is told apart by its scope."""
 _NEGLIGIBLE = 0.1
 """Of what all words of a query weigh; where they are too many to count, the most common ones that weigh no more
 together are left out."""
@@ -38,6 +40,12 @@ _SCOPE = re.compile(r"c\d+")
 
 _WORDS = table("chunk_words", column("rowid"), column("rank"))
 _VOCABULARY = table("chunk_vocabulary", column("term"), column("doc"))
+_RANGE = select(
+    select(func.min(embeddings.c.chunk_no)).where(embeddings.c.space_id == bindparam("space_id")).scalar_subquery(),
+    select(func.max(embeddings.c.chunk_no)).where(embeddings.c.space_id == bindparam("space_id")).scalar_subquery(),
+    select(func.coalesce(func.max(chunks.c.no), 0)).scalar_subquery(),
+)
+"""The first and the last chunk of a collection, by its embeddings, and of all. Two questions: both at once would be a walk."""
 _FREQUENCY = select(_VOCABULARY.c.term, _VOCABULARY.c.doc).where(
     _VOCABULARY.c.term.in_(bindparam("terms", expanding=True))
 )
@@ -65,22 +73,23 @@ def search(
 
     The most common words are so many that not even this is: their newest chunks get what an average one would.
     """
-    total = int(connection.exec_driver_sql("SELECT max(no) FROM chunks").scalar() or 0)
+    first, last, total = connection.execute(_RANGE, {"space_id": collection.space.id}).one()
     frequency = _frequencies(connection, query_tokens(query), total)
     terms = sorted(select_terms(list(frequency), frequency), key=frequency.__getitem__)
-    if not terms or limit < 1:
+    if not terms or limit < 1 or first is None:
         return []
-    # Every chunk of the collection has the scope: counting them for BM25 takes long, unless they are few among many.
-    scope = f"scope : {_quoted(_scope(collection.id))} AND " if collection.chunk_count * 4 < total else ""
+    # Every chunk of the collection has the scope, and is counted for BM25: worth it unless nearly all are the collection's.
+    share = min(1.0, collection.chunk_count / total)
+    scope = f"scope : {_quoted(_scope(collection.id))} AND " if share < _NEARLY_ALL else ""
     # Naming the column doubles the time that counting takes, and only a word like a scope stands in the other one.
     if any(map(_SCOPE.fullmatch, terms)):
         scope += "words : "
     statement, newest = _statements(None) if where is None else _statements.__wrapped__(where)
     values: dict[str, Any] = {"collection_id": collection.id, "limit": limit}
     found: dict[int, float] = {}
-    for look in _looks(terms, frequency, total):
+    for look in _looks(terms, frequency, total, share if scope else 1.0):
         is_cut = look.weight is None and look.rows > 2 * _RANKED
-        values["after"] = total - total * _RANKED // look.rows if is_cut else 0
+        values["after"] = last - (last - first + 1) * _RANKED // look.rows if is_cut else 0
         for expression in look.expressions:
             values["expression"] = f"{scope}({expression})"
             if look.weight is None:
@@ -109,7 +118,7 @@ def _statements(where: DocumentFilter | None) -> tuple[Select[Any], Select[Any]]
         )
     )
     if where is not None:
-        visible = visible.join(collections, collections.c.id == documents.c.collection_id).where(*conditions(where))
+        visible = visible.where(*conditions(where))
     # FTS5 hands rows over in order, so visibility is only looked up until enough are found.
     matching = (
         select(_WORDS.c.rowid)
@@ -129,34 +138,37 @@ def _statements(where: DocumentFilter | None) -> tuple[Select[Any], Select[Any]]
 class _Look:
     expressions: tuple[str, ...]
     rows: int
-    """Chunks they match, about."""
+    """Chunks in scope that they match, about."""
     weight: float | None = None
     """What each of the chunks scores; None if they are worth ranking."""
 
 
-def _looks(terms: Sequence[str], frequency: Mapping[str, int], total: int) -> Iterator[_Look]:
+def _looks(terms: Sequence[str], frequency: Mapping[str, int], total: int, share: float) -> Iterator[_Look]:
     """What to ask FTS5 for, one after the other until enough is found; ``terms`` are rarest first.
+
+    Of all chunks, ``share`` are in scope; words are taken to be as frequent there as elsewhere.
 
     Ranking a chunk costs a microsecond, so many are only ranked if nothing else helps. Chunks with a rare word always
     are, and the common words count in them; then come those with all of the common words, then the newest with any.
     """
-    if sum(map(frequency.__getitem__, terms)) > 2 * _RANKED:
+    if sum(map(frequency.__getitem__, terms)) * share > 2 * _RANKED:
         telling = _telling(terms, frequency, total)
-        sums = list(accumulate(map(frequency.__getitem__, telling)))
+        counted = sum(map(frequency.__getitem__, telling))
+        sums = [rows * share for rows in accumulate(map(frequency.__getitem__, telling))]
         rare, common = telling[: bisect(sums, _RANKED)], telling[bisect(sums, _RANKED) :]
         weights = [_weight(frequency[term], total) for term in telling]
         if rare:
             # Whatever is among the best has its full score from the first, or else no common word.
             both = (f"({_any(rare)}) AND ({_any(common)})",) if common else ()
             yield _Look((*both, _any(rare)), _RANKED)
-        uncounted = sums[-1] > _COUNTED
+        uncounted = counted > _COUNTED
         if len(common) > 1:
-            together = float(total)
+            together = total * share
             for term in common:
                 together *= frequency[term] / total
             weight = sum(weights[len(rare) :]) if uncounted else None
             yield _Look((" AND ".join(map(_quoted, common)),), int(together), weight)
-        yield _Look((_any(telling),), sums[-1], weights[-1] if uncounted else None)
+        yield _Look((_any(telling),), int(sums[-1]), weights[-1] if uncounted else None)
     yield _Look((_any(terms),), 0)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, Float, Text, bindparam, column, exists, func, sele
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index.filters import conditions
-from gristmill.db.schema import collections, documents, version_chunks
+from gristmill.db.schema import documents, version_chunks
 from gristmill.db.tokens import query_tokens, select_terms
 from gristmill.index.model import Collection, DocumentFilter, Scored
 
@@ -78,7 +78,7 @@ def search(
         .where(documents.c.collection_id == collection.id)
     )
     if where is not None:
-        visible = visible.where(collections.c.id == documents.c.collection_id, *conditions(where))
+        visible = visible.where(*conditions(where))
     matching = (
         select(_WORDS)
         .where(
