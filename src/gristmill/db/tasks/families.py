@@ -3,11 +3,12 @@
 Whoever ends a child takes the child's row before its parent's, and so does whoever cancels a family.
 """
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, Update, bindparam, case, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Exists, Update, bindparam, case, exists, literal_column, select, text, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.schema import task_items, tasks
@@ -19,15 +20,16 @@ __all__ = ["advance_parent", "cancel_tasks", "count_ended", "generations", "resu
 
 _GENERATION = 64
 
-_ENDED = (
-    select(tasks.c.state, func.count())
-    .where(
-        tasks.c.id.in_(bindparam("ids", expanding=True)),
-        # Found by their ids: a million others may be in the same state.
-        tasks.c.state.concat("").in_([state for state in TaskState if state.is_final]),
-    )
-    .group_by(tasks.c.state)
-)
+# One parameter for all of them: to name thousands one by one takes longer than to look them up.
+_ENDED = {
+    dialect: text(f"""
+        SELECT state, count(*) AS children FROM tasks
+        WHERE id IN ({elements}) AND state || '' IN ('completed', 'failed', 'cancelled') GROUP BY state""")  # noqa: S608
+    for dialect, elements in {
+        "sqlite": "SELECT value FROM json_each(:ids)",
+        "postgresql": "SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))",
+    }.items()
+}
 
 
 def generations(children: Sequence[NewTask]) -> list[Sequence[NewTask]]:
@@ -47,14 +49,9 @@ def spawn(tx: Connection, children: Sequence[NewTask], now: int) -> None:
 
 def count_ended(tx: Connection, ids: Sequence[str]) -> tuple[int, int]:
     """How many of ``ids`` have completed, and how many have ended without."""
-    completed = others = 0
-    for start in range(0, len(ids), 500):
-        for state, count in tx.execute(_ENDED, {"ids": ids[start : start + 500]}):
-            if state == TaskState.COMPLETED:
-                completed += count
-            else:
-                others += count
-    return completed, others
+    ended = {row.state: row.children for row in tx.execute(_ENDED[tx.dialect.name], {"ids": json.dumps(ids)})}
+    completed = ended.pop(TaskState.COMPLETED, 0)
+    return completed, sum(ended.values())
 
 
 @cache
