@@ -145,7 +145,7 @@ def _throughput(
             f"ones). {cores()} slots; the limit is {cores()} processes that read files from one list and write "
             "nothing. "
             + (
-                "The peers have the same parser and the same embedder in as many processes. LlamaIndex splits with its "
+                "The peers have the same parser and the same embedder in as many processes, and embed the name of a document with its text as well. LlamaIndex splits with its "
                 "own splitter into fewer chunks and starts its processes anew, loading the model in each, which "
                 "counts; txtai splits with ours, indexes words as well, and its processes are warm. Both keep their store in memory and save "
                 "it once at the end: killed before, they have nothing."
@@ -231,6 +231,7 @@ def _warm(name: str) -> None:
 def _steps(embedder: str, name: str) -> int:
     """Parse, split and embed one file, each text once; the size of its text."""
     from gristmill.errors import GristmillError
+    from gristmill.pipelines.index_document import text_to_embed
     from gristmill.steps.model import Fetched
     from gristmill.steps.parse import ParseLimits, parse
     from gristmill.steps.split import split
@@ -243,7 +244,8 @@ def _steps(embedder: str, name: str) -> int:
     except GristmillError:
         return 0
     pieces = split(parsed, chunk_size=index.chunk_size, chunk_overlap=index.chunk_overlap)
-    texts = {content_hash(text): text for piece in pieces for text in ["\n".join((*piece.headings, piece.text))]}
+    to_embed = [text_to_embed(path.name, piece.headings, piece.text) for piece in pieces]
+    texts = {content_hash(text): text for text in to_embed}
     fresh_texts: Any = [text for key, text in texts.items() if key not in _seen()]
     _seen().update(texts)
     if fresh_texts:

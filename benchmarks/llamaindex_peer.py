@@ -59,7 +59,11 @@ def main(name: str, size: str, overlap: str, listing: str) -> None:
         list(pool.map(text_of, files[:_PROCESSES]))
         start = time.perf_counter()
         texts = list(pool.map(text_of, files, chunksize=8))
-        documents = [Document(text=text, id_=file) for file, text in zip(files, texts, strict=True) if text]
+        documents = [
+            Document(text=text, id_=file, metadata={"file_name": Path(file).name})
+            for file, text in zip(files, texts, strict=True)
+            if text
+        ]
         store, docstore = SimpleVectorStore(), SimpleDocumentStore()
         pipeline = IngestionPipeline(
             transformations=[splitter, model], docstore=docstore, vector_store=store, disable_cache=True

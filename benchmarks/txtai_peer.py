@@ -27,6 +27,7 @@ _PROCESSES = 2
 def steps(name: str, size: int, overlap: int, file: str) -> tuple[list[str], Any]:
     """The chunks of a file and their vectors."""
     from gristmill.errors import GristmillError
+    from gristmill.pipelines.index_document import text_to_embed
     from gristmill.steps.model import Fetched
     from gristmill.steps.parse import ParseLimits, parse
     from gristmill.steps.split import split
@@ -37,7 +38,7 @@ def steps(name: str, size: int, overlap: int, file: str) -> tuple[list[str], Any
         pieces = split(parse(fetched, limits=ParseLimits()), chunk_size=size, chunk_overlap=overlap)
     except GristmillError:
         return [], None
-    texts = ["\n".join((*piece.headings, piece.text)) for piece in pieces]
+    texts = [text_to_embed(path.name, piece.headings, piece.text) for piece in pieces]
     return texts, embedder(name).embed_documents(texts)
 
 
