@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.support import Options, Table
-from gristmill.bench.report import Report
-from gristmill.bench.run import compare
+from benchmarks.support import Cell, Options, Table, fresh
+from gristmill.bench.report import Recovered, Report
+from gristmill.bench.run import OURS, compare
 
 __all__ = ["PLOT", "run", "tables"]
 
@@ -18,18 +18,30 @@ def run(options: Options) -> Iterator[Table]:
     """Throughput, then latency and recovery; a full run draws the plot anew."""
     counts = (20,) if options.quick else (100, 500, 1000, 2000)
     report = compare(counts=counts, task_seconds=(0.0,) if options.quick else (0.0, 0.01, 0.2), slots=_SLOTS)
+    usual = Report(slots=_SLOTS)
     if not options.quick:
         report.plot(PLOT)
-    yield from tables(report)
+        with fresh() as plain:
+            tasks = plain.settings.tasks
+        usual = compare(
+            contenders=OURS,
+            counts=(),
+            task_seconds=(),
+            slots=_SLOTS,
+            lease_seconds=tasks.lease_seconds,
+            sweep_seconds=tasks.sweep_seconds,
+        )
+    yield from tables(report, usual)
 
 
-def tables(report: Report) -> Iterator[Table]:
-    """The figures of ``report``, and each of ours as a share of the engine it is built on."""
+def tables(report: Report, usual: Report) -> Iterator[Table]:
+    """The figures of ``report``, each of ours as a share of the engine it is built on; recovery as in ``usual``, too."""
     bare = {
         (row.contender.removeprefix("bare "), row.task_seconds, row.tasks): row.per_second
         for row in report.measured
         if row.contender.startswith("bare ")
     }
+    usually = {row.contender: row for row in usual.recovered}
     yield Table(
         title="Engines: tasks per second",
         head=("engine", "task", "tasks", "per second", "of the bare one", "submitted/s", "CPU ms/task", "memory MB"),
@@ -54,14 +66,22 @@ def tables(report: Report) -> Iterator[Table]:
     )
     yield Table(
         title="Engines: at rest, and after SIGKILL of a worker",
-        head=("engine", "submit to end, ms", "runs again after, s"),
+        head=("engine", "submit to end, ms", "runs again after, s", "with the default lease, s"),
         rows=[
             (
                 row.contender,
                 row.latency_ms,
-                row.recovery_seconds if row.recovery_seconds is not None else f"not within {row.patience_seconds:.0f}",
+                _again(row),
+                _again(usually[row.contender]) if row.contender in usually else None,
             )
             for row in report.recovered
         ],
-        note="A no-op at a time, median of 20; then a task whose worker is killed while another is idle. Lease 2 s, sweep 1 s.",
+        note=(
+            "A no-op at a time, median of 20; then a task whose worker is killed while another is idle, with a lease of "
+            "2 s and a sweep of 1 s, and with those that the settings have by default."
+        ),
     )
+
+
+def _again(row: Recovered) -> Cell:
+    return row.recovery_seconds if row.recovery_seconds is not None else f"not within {row.patience_seconds:.0f}"

@@ -16,8 +16,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CeleryBench]:
-    database = fresh_database() if request.param == "postgres" else None
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Where the rows are: a server, or nothing said."""
+    return fresh_database() if request.param == "postgres" else None
+
+
+@pytest.fixture
+def bench(database: str | None, tmp_path: Path) -> Iterator[CeleryBench]:
     with celery_bench(tmp_path, fresh_broker(), database) as bench:
         yield bench
 
@@ -119,8 +124,8 @@ def test_call_of_a_stranger_that_a_killed_front_held_is_delivered_again(tmp_path
         assert bench.happened(sent.id, "claimed") == 1
 
 
-def test_broker_that_restarts_twenty_times_interrupts_no_task(tmp_path: Path) -> None:
-    with own_server(tmp_path / "valkey") as server, celery_bench(tmp_path, server.url()) as bench:
+def test_broker_that_restarts_twenty_times_interrupts_no_task(tmp_path: Path, database: str | None) -> None:
+    with own_server(tmp_path / "valkey") as server, celery_bench(tmp_path, server.url(), database) as bench:
         front = bench.worker("-c", "2")
         tasks = [bench.ping(3)]
 
@@ -150,11 +155,11 @@ def test_tasks_run_while_the_broker_is_away_for_good(tmp_path: Path) -> None:
         assert not any(is_alive(member) for member in front.members)
 
 
-def test_connection_that_died_silently_delays_no_task_and_is_replaced(tmp_path: Path) -> None:
+def test_connection_that_died_silently_delays_no_task_and_is_replaced(tmp_path: Path, database: str | None) -> None:
     with (
         own_server(tmp_path / "valkey") as server,
         proxy_to(server.port) as proxy,
-        celery_bench(tmp_path, f"redis://127.0.0.1:{proxy.port}/0") as bench,
+        celery_bench(tmp_path, f"redis://127.0.0.1:{proxy.port}/0", database) as bench,
     ):
         front = bench.worker()
         bench.ran_once(bench.ping())

@@ -22,8 +22,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RqBench]:
-    database = fresh_database() if request.param == "postgres" else None
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Where the rows are: a server, or nothing said."""
+    return fresh_database() if request.param == "postgres" else None
+
+
+@pytest.fixture
+def bench(database: str | None, tmp_path: Path) -> Iterator[RqBench]:
     with rq_bench(tmp_path / "data", fresh_broker(), database) as bench:
         yield bench
 
@@ -160,8 +165,8 @@ def test_hint_that_a_killed_front_had_taken_is_put_back(bench: RqBench) -> None:
     assert eventually(lambda: bench.listed()["taken"] == [], seconds=60)
 
 
-def test_broker_that_restarts_twenty_times_interrupts_no_task(tmp_path: Path) -> None:
-    with own_server(tmp_path / "valkey") as server, rq_bench(tmp_path / "data", server.url()) as bench:
+def test_broker_that_restarts_twenty_times_interrupts_no_task(tmp_path: Path, database: str | None) -> None:
+    with own_server(tmp_path / "valkey") as server, rq_bench(tmp_path / "data", server.url(), database) as bench:
         front = bench.worker()
         tasks = [bench.ping(3)]
         assert bench.shows("started", *tasks)
@@ -179,11 +184,11 @@ def test_broker_that_restarts_twenty_times_interrupts_no_task(tmp_path: Path) ->
         assert bench.shows("finished", bench.ping())
 
 
-def test_connection_that_died_silently_delays_no_task_and_is_replaced(tmp_path: Path) -> None:
+def test_connection_that_died_silently_delays_no_task_and_is_replaced(tmp_path: Path, database: str | None) -> None:
     with (
         own_server(tmp_path / "valkey") as server,
         proxy_to(server.port) as proxy,
-        rq_bench(tmp_path / "data", f"redis://127.0.0.1:{proxy.port}/0") as bench,
+        rq_bench(tmp_path / "data", f"redis://127.0.0.1:{proxy.port}/0", database) as bench,
     ):
         # Whoever looks from outside is on the right side of the proxy.
         bench.redis.close()

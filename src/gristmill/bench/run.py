@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from gristmill.bench.bare import BareCelery, BareRq
@@ -13,7 +14,7 @@ from gristmill.bench.contender import Contender, add_worker
 from gristmill.bench.report import Measured, Recovered, Report
 from gristmill.bench.tracked import Tracked
 
-__all__ = ["CONTENDERS", "PATIENCE_SECONDS", "compare", "time_to_recover"]
+__all__ = ["CONTENDERS", "OURS", "PATIENCE_SECONDS", "compare", "time_to_recover"]
 
 _LOOK_SECONDS = 0.005
 _LATENCY_ROUNDS = 20
@@ -22,7 +23,8 @@ _LONG_SECONDS = 8.0
 PATIENCE_SECONDS = 40.0
 _STUCK_SECONDS = 600.0
 
-CONTENDERS = ("local", "celery", "rq", "bare celery", "bare rq")
+OURS = ("local", "celery", "rq")
+CONTENDERS = (*OURS, "bare celery", "bare rq")
 
 
 def compare(
@@ -33,18 +35,22 @@ def compare(
     slots: int,
     recovery: bool = True,
     database_url: str | None = None,
+    lease_seconds: float = 2.0,
+    sweep_seconds: float = 1.0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Measure ``contenders``; ``say`` hears what is under way.
 
-    ``database_url`` names an empty database for ours instead of SQLite. Takes about as long as all tasks take.
+    ``database_url`` names an empty database for ours instead of SQLite; lease and sweep are those of ours. Takes about
+    as long as all tasks take.
     """
     report = Report(slots=slots)
     with tempfile.TemporaryDirectory(prefix="gristmill-bench-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
         with broker(folder / "redis") as url:
+            ours = partial(Tracked, database_url=database_url, lease_seconds=lease_seconds, sweep_seconds=sweep_seconds)
             for name in contenders:
-                with _opened(name, folder, url, database_url) as contender:
+                with _opened(name, folder, url, ours) as contender:
                     add_worker(contender, slots=slots)
                     for seconds in task_seconds:
                         for count in counts:
@@ -67,7 +73,9 @@ def compare(
 
 
 @contextmanager
-def _opened(name: str, folder: Path, redis_url: str, database_url: str | None) -> "Iterator[Contender]":
+def _opened(
+    name: str, folder: Path, redis_url: str, ours: Callable[[str, Path, str], Tracked]
+) -> "Iterator[Contender]":
     place = folder / name.replace(" ", "-")
     contender: Contender
     match name:
@@ -76,7 +84,7 @@ def _opened(name: str, folder: Path, redis_url: str, database_url: str | None) -
         case "bare rq":
             contender = BareRq(place, redis_url)
         case _:
-            contender = Tracked(name, place, redis_url, database_url=database_url)
+            contender = ours(name, place, redis_url)
     try:
         yield contender
     finally:

@@ -16,20 +16,29 @@ _BATCH = 100
 class Tracked:
     """One engine over a data directory, or a database, of its own."""
 
-    def __init__(self, engine: str, folder: Path, redis_url: str, *, database_url: str | None = None) -> None:
+    def __init__(
+        self,
+        engine: str,
+        folder: Path,
+        redis_url: str,
+        *,
+        database_url: str | None = None,
+        lease_seconds: float,
+        sweep_seconds: float,
+    ) -> None:
         self.name = engine
         self._engine = engine
         settings = {
             "redis": {"url": None if engine == "local" else redis_url},
             "engine": {"name": engine},
             "database": {"url": database_url},
-            "tasks": {"lease_seconds": 2, "sweep_seconds": 1},
+            "tasks": {"lease_seconds": lease_seconds, "sweep_seconds": sweep_seconds},
         }
         self.app: Gristmill = open_gristmill(load_settings(data=folder, overrides=settings, environ={}))
         environment = {
             "GRISTMILL_DATA": str(folder),
-            "GRISTMILL_TASKS__LEASE_SECONDS": "2",
-            "GRISTMILL_TASKS__SWEEP_SECONDS": "1",
+            "GRISTMILL_TASKS__LEASE_SECONDS": str(lease_seconds),
+            "GRISTMILL_TASKS__SWEEP_SECONDS": str(sweep_seconds),
             "GRISTMILL_ENGINE__NAME": engine,
             "GRISTMILL_REDIS__URL": "" if engine == "local" else redis_url,
             "GRISTMILL_DATABASE__URL": database_url or "",

@@ -33,6 +33,8 @@ bench = family(
 @click.option("--counts", metavar="A,B", default="100,500,1000,2000", show_default=True, help="Tasks per run.")
 @click.option("--seconds", metavar="A,B", default="0,0.01,0.2", show_default=True, help="What each task takes.")
 @click.option("--slots", type=click.IntRange(1, 64), default=2, show_default=True, help="Tasks side by side.")
+@click.option("--lease", type=click.FloatRange(0.5), default=2.0, show_default=True, help="Of our tasks, in seconds.")
+@click.option("--sweep", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between our sweeps.")
 @click.option("--no-recovery", is_flag=True, help="Do not kill a worker at the end.")
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the figures into FILE, as SVG or PNG."
@@ -43,6 +45,8 @@ def engines(
     counts: str,
     seconds: str,
     slots: int,
+    lease: float,
+    sweep: float,
     plot: Path | None,
     *,
     no_recovery: bool,
@@ -64,6 +68,8 @@ def engines(
         task_seconds=_numbers(seconds, "--seconds"),
         slots=slots,
         recovery=not no_recovery,
+        lease_seconds=lease,
+        sweep_seconds=sweep,
         say=lambda text: click.echo(text, err=True),
     )
     if plot is not None:
