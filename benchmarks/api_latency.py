@@ -6,10 +6,11 @@ Submitting, asking after a task, lists, uploads and searches, as a busy team sen
 import queue
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count, cycle
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -17,6 +18,8 @@ from benchmarks.corpus import write_corpus
 from benchmarks.search import fill, queries
 from benchmarks.support import Cell, Client, Options, Table, Upload, fresh, percentiles, serving, until, working
 from gristmill.app import Gristmill
+from gristmill.bench.broker import broker
+from gristmill.engines.redis import server_program
 from gristmill.tasks.model import TaskFilter, TaskState
 from gristmill.worker.foreground import cores
 
@@ -34,9 +37,16 @@ _Request = tuple[str, str, str, object]
 
 
 def run(options: Options) -> Iterator[Table]:
-    """All requests together, and each by itself."""
+    """All requests together, and each by itself, with the workers of each engine whose server can be had."""
+    yield _answered("local", options, {})
+    if server_program() is not None and not options.quick:
+        with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as folder, broker(Path(folder) / "redis") as url:
+            yield _answered("celery", options, {"engine": {"name": "celery"}, "redis": {"url": url}})
+
+
+def _answered(engine: str, options: Options, settings: Mapping[str, Any]) -> Table:
     seconds = options.pick(_SECONDS, 4)
-    with fresh() as app, working(app, slots=cores()), serving(app) as client:
+    with fresh(**settings) as app, working(app, slots=cores()), serving(app) as client:
         fill(app, options.chunks[0])
         requests = _requests(app)
         _paced(client.port, requests, options.pick(3, 1))
@@ -63,8 +73,8 @@ def run(options: Options) -> Iterator[Table]:
         ]
     slow = _slow(list(chain(*loaded.values())))
     total = sum(map(len, loaded.values()))
-    yield Table(
-        title="HTTP answer times, ms",
+    return Table(
+        title=f"HTTP answer times, ms, with workers of `{engine}`",
         head=("", "p50", "p95", "p99", "max", "p99, of idle", f"over {_PROMISE_MS:.0f} ms"),
         rows=rows,
         note=(

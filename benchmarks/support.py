@@ -158,9 +158,13 @@ def fresh(**overrides: Any) -> Iterator[Gristmill]:
 
 @contextmanager
 def working(app: Gristmill, *, slots: int) -> Iterator[int]:
-    """A real worker with ``slots`` slots, each of which has answered; its process id."""
-    command = [sys.executable, "-m", "gristmill.worker", "--data", str(app.paths.data)]
-    with _process([*command, "--concurrency", str(slots), "--attached"], app.paths.logs / "worker.log") as process:
+    """A real worker of the engine of ``app`` with ``slots`` slots, each of which has answered; its process id."""
+    if app.settings.engine.name in (None, "local"):
+        command = [sys.executable, "-m", "gristmill.worker", "--attached"]
+    else:
+        command = [*CLI, "worker", "--engine", app.settings.engine.name]
+    command += ["--data", str(app.paths.data), "--concurrency", str(slots)]
+    with _process(app, command, app.paths.logs / "worker.log") as process:
         warm = app.tasks.submit_all([app.tasks.draft("ping", {"seconds": 0.5}) for _ in range(slots)])
         for task in warm:
             ended = app.tasks.wait(task.id, timeout_seconds=_START_SECONDS)
@@ -175,7 +179,7 @@ def serving(app: Gristmill) -> Iterator["Client"]:
     port = free_port()
     command = [*CLI, "serve", "--data", str(app.paths.data), "--host", "127.0.0.1", "--port", str(port)]
     log = app.paths.logs / "api.log"
-    with _process(command, log) as process:
+    with _process(app, command, log) as process:
         client = Client(port, process.pid)
 
         def answers() -> bool:
@@ -189,8 +193,11 @@ def serving(app: Gristmill) -> Iterator["Client"]:
 
 
 @contextmanager
-def _process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(app: Gristmill, command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRISTMILL_")}
+    if app.settings.redis.url is not None and app.settings.engine.name is not None:
+        environment["GRISTMILL_REDIS__URL"] = app.settings.redis.url.get_secret_value()
+        environment["GRISTMILL_ENGINE__NAME"] = app.settings.engine.name
     with log.open("ab") as output:
         # In a session of its own, as ``gristmill up`` starts it: Linux may schedule sessions as groups.
         process = subprocess.Popen(
