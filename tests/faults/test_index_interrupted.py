@@ -12,9 +12,7 @@ import psutil
 import pytest
 
 from gristmill.app import Gristmill, open_gristmill
-from gristmill.db.database import Database
 from gristmill.embed.registry import describe
-from gristmill.errors import Unavailable
 from gristmill.index.model import CollectionSettings, Document
 from gristmill.settings import Settings, dump_settings
 from gristmill.tasks.context import RunContext
@@ -23,6 +21,7 @@ from gristmill.tasks.runner import Runner
 from gristmill.worker.build import build_handlers
 from tests.integration.worker.conftest import Mill, gone
 from tests.support.history import what_broke
+from tests.support.pausing import pause
 from tests.support.postgres import fresh_database
 from tests.support.processes import python_environment
 from tests.support.published import Published, published
@@ -90,27 +89,6 @@ class Shop:
     def visible(self) -> dict[str, int]:
         """What a reader can find of the old text and of the new."""
         return {word: self.found(word) for word in ("rye", "oats")}
-
-
-def stop_between_writes(mill: Mill, process: psutil.Process) -> None:
-    """Stop a process at a moment when it does not hold a lock on the database that its heir needs."""
-    probe = Database(mill.app.database.url, busy_timeout_seconds=0.1)
-
-    def stopped() -> bool:
-        process.suspend()
-        eventually(lambda: process.status() == psutil.STATUS_STOPPED)
-        try:
-            with probe.write() as transaction:
-                # In SQLite there is one lock, and we have it by now.
-                if probe.dialect == "postgres":
-                    transaction.exec_driver_sql("LOCK TABLE workers, tasks, documents IN EXCLUSIVE MODE")
-                return True
-        except Unavailable:
-            process.resume()
-            return False
-
-    eventually(stopped)
-    probe.close()
 
 
 def shop_of(mill: Mill) -> Shop:
@@ -218,7 +196,7 @@ def test_zombie_that_wakes_with_a_whole_version_in_its_hands_publishes_nothing(m
     task = shop.submit()
     eventually(lambda: any(process.status() == "stopped" for process in mill.tree(zombie)), 20)
     (slot,) = [process for process in mill.tree(zombie) if process.status() == "stopped"]
-    stop_between_writes(mill, psutil.Process(zombie.pid))
+    pause(mill.app.database, psutil.Process(zombie.pid))
     mill.start()
     mill.ended(task)
     before = shop.rows(), shop.visible()
@@ -246,7 +224,7 @@ def test_zombie_that_wakes_between_two_batches_changes_no_row_of_its_heir(make_m
     task = shop.submit()
     eventually(lambda: any(process.status() == "stopped" for process in mill.tree(zombie)), 20)
     (slot,) = [process for process in mill.tree(zombie) if process.status() == "stopped"]
-    stop_between_writes(mill, psutil.Process(zombie.pid))
+    pause(mill.app.database, psutil.Process(zombie.pid))
     mill.start()
     heir = mill.ended(task)
     before = shop.rows(), shop.visible()

@@ -1,7 +1,5 @@
 """The RQ engine under fire: whatever dies or forgets, each task runs once, and RQ shows what is so."""
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +10,7 @@ from redis import Redis
 
 from gristmill.engines.broker import BrokerEngine
 from gristmill.tasks.model import Task, TaskState
+from tests.support.pausing import pause
 from tests.support.postgres import fresh_database
 from tests.support.proxy import proxy_to
 from tests.support.rq_bench import LONG_SECONDS, RqBench, rq_bench
@@ -151,9 +150,9 @@ def test_killed_group_is_followed_by_another(bench: RqBench) -> None:
 def test_hint_that_a_killed_front_had_taken_is_put_back(bench: RqBench) -> None:
     first = bench.worker()
     # It takes hints and nobody claims their rows.
-    os.kill(first.crew().pid, signal.SIGSTOP)
-    for slot in first.crew().children():
-        slot.suspend()
+    crew = first.crew()
+    eventually(crew.children)
+    pause(bench.app.database, crew, *crew.children())
     task = bench.ping()
     assert eventually(lambda: bench.listed()["taken"] == [task.id])
     die(first.know_members())

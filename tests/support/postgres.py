@@ -11,7 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString
@@ -48,8 +48,9 @@ def server_url() -> str:
     if given:
         return given
     folder = tempfile.TemporaryDirectory(prefix="gristmill-postgres-", ignore_cleanup_errors=True)
-    server = _made(Path(folder.name) / "data", cleanup_mode="delete")
+    # Before the server, which asks for its end as it is made: what is registered last is done first.
     atexit.register(folder.cleanup)
+    server = _made(Path(folder.name) / "data", cleanup_mode="stop")
     uri: str = server.get_uri("NAME")
     return uri.replace("/NAME", "/{name}")
 
@@ -80,7 +81,7 @@ class OwnServer:
     """A server of the test's own, with one empty database, that may be stopped, killed and started at any time."""
 
     def __init__(self, folder: Path, *options: str, namespace: str = "") -> None:
-        self._data = folder / "data"
+        self._data, self._log = folder / "data", folder / "server.log"
         made = _made(self._data, cleanup_mode=None)
         self._user: str | None = made.system_user
         self._command = [psutil.Process(made.get_pid()).exe()]
@@ -95,6 +96,7 @@ class OwnServer:
         # Started by ourselves from here on: who starts a process learns at once that it has gone.
         self._options = ("-D", str(self._data), "-k", str(self._data), "-h", "", *options)
         self._process: subprocess.Popen[bytes] | None = None
+        self._refusal = ""
         self.start()
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE gristmill")
@@ -105,12 +107,17 @@ class OwnServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        eventually(self._has_started, 30)
+        try:
+            eventually(self._has_started, 30)
+        except AssertionError as error:
+            self.close()
+            log = self._log.read_text("utf-8", "replace")[-3000:]
+            raise AssertionError(f"the server does not answer: {self._refusal}; it says:\n{log}") from error
 
     def _has_started(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             # What a killed one has left behind may keep it from starting for a moment.
-            with (self._data.parent / "server.log").open("ab") as log:
+            with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [*self._command, *self._options],
                     user=self._user,
@@ -120,10 +127,12 @@ class OwnServer:
                     stdin=subprocess.DEVNULL,
                     env={**os.environ, "LC_ALL": "C"},
                 )
-        with suppress(psycopg.OperationalError):
+        try:
             psycopg.connect(self.url("postgres")).close()
-            return True
-        return False
+        except psycopg.OperationalError as error:
+            self._refusal = str(error)
+            return False
+        return True
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends all connections first, SIGQUIT drops everything, SIGKILL leaves it no choice."""

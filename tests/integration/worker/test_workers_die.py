@@ -9,6 +9,7 @@ import pytest
 
 from gristmill.tasks.model import Completed, TaskState
 from tests.integration.worker.conftest import Mill, gone
+from tests.support.pausing import pause
 from tests.support.waiting import eventually
 
 
@@ -37,8 +38,7 @@ def test_paused_worker_changes_nothing_when_it_wakes_and_recovers(make_mill: Cal
     task = mill.submit("patient")
     mill.started(task)
     family = mill.tree(zombie)
-    for process in family:
-        process.suspend()
+    pause(mill.app.database, *family)
     mill.start()
     mill.started(task, lease=2)
 
@@ -119,7 +119,7 @@ def test_worker_survives_a_slot_that_stops_reading(mill: Mill) -> None:
         return used[-10:] == [used[-1]] * 10
 
     eventually(is_idle)
-    os.kill(slot.pid, signal.SIGSTOP)
+    pause(mill.app.database, slot)
 
     # Each ring is passed on to the idle slot, until its ears are full.
     eventually(lambda: mill.app.bell.ring() and not slot.is_running(), 20)
