@@ -2,8 +2,6 @@
 
 PYTHON ?=
 TESTS ?= tests
-# Many tests wait for other processes most of their time, so there is one more of them at a time than there are cores.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
@@ -30,7 +28,7 @@ demo: $(CORE) ## Start Gristmill, index a sample library, search it
 	@$(PY) examples/demo.py
 
 test: $(DEV) ## Run the tests (TESTS=path for some of them)
-	@$(PY) -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
+	@$(PY) -m pytest -n auto $(TESTS)
 
 lint: $(DEV) ## Check style, format and spelling
 	@$(VENV)/bin/ruff check .

@@ -47,7 +47,7 @@ def server_url() -> str:
     given = os.environ.get("GRISTMILL_TEST_POSTGRES")
     if given:
         return given
-    folder = tempfile.TemporaryDirectory(prefix="gristmill-postgres-", ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(prefix="gristmill-postgres-", dir="/tmp", ignore_cleanup_errors=True)
     # Before the server, which asks for its end as it is made: what is registered last is done first.
     atexit.register(folder.cleanup)
     server = _made(Path(folder.name) / "data", cleanup_mode="stop")
@@ -177,7 +177,8 @@ def _end(pid: int) -> None:
 @contextmanager
 def own_server(*options: str, namespace: str = "") -> Iterator[OwnServer]:
     """A server of the test's own, started with more ``options`` in a network ``namespace``; gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="gristmill-postgres-", ignore_cleanup_errors=True) as folder:
+    # Its socket is in there, and the path of a socket may not be long.
+    with tempfile.TemporaryDirectory(prefix="gristmill-postgres-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         server = OwnServer(Path(folder), *options, namespace=namespace)
         try:
             yield server

@@ -80,14 +80,14 @@ def run_api(settings: Settings) -> None:
     """
     configure_logs(settings.log.level, settings.log.format)
     app = open_gristmill(settings)
-    # Large uploads are held in a file until they are stored: on the disk that has room for them, not in memory.
-    tempfile.tempdir = str(app.paths.temp)
     # A product with the query takes a millisecond; threads that share it spin while workers want the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Threads that compute hand over ten times sooner than usual: the loop, and the other half of a search, wait less.
-    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         server = Server(app)
+        # Large uploads are held in a file until they are stored: on the disk that has room for them, not in memory.
+        tempfile.tempdir = str(app.paths.temp)
+        # Threads that compute hand over ten times sooner than usual: the loop, and the other half of a search, wait less.
+        sys.setswitchinterval(_SWITCH_SECONDS)
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             server.should_exit = True
