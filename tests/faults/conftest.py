@@ -4,8 +4,15 @@ import pytest
 
 from tests.contracts.task_store import bench, task_clock, task_database, task_store
 from tests.integration.worker.conftest import make_mill, make_of_database, mill
+from tests.support.postgres import fresh_database
 
 __all__ = ["bench", "make_mill", "make_of_database", "mill", "task_clock", "task_database", "task_store"]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Where the rows are: a server, or nothing said."""
+    return fresh_database() if request.param == "postgres" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,18 +7,11 @@ import pytest
 
 from gristmill.tasks.model import Task, TaskState
 from tests.support.celery_bench import LONG_SECONDS, CeleryBench, celery_bench, is_alive, kill_all
-from tests.support.postgres import fresh_database
 from tests.support.proxy import proxy_to
 from tests.support.valkey import fresh_broker, own_server
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> str | None:
-    """Where the rows are: a server, or nothing said."""
-    return fresh_database() if request.param == "postgres" else None
 
 
 @pytest.fixture

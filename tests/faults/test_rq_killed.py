@@ -11,19 +11,12 @@ from redis import Redis
 from gristmill.engines.broker import BrokerEngine
 from gristmill.tasks.model import Task, TaskState
 from tests.support.pausing import pause
-from tests.support.postgres import fresh_database
 from tests.support.proxy import proxy_to
 from tests.support.rq_bench import LONG_SECONDS, RqBench, rq_bench
 from tests.support.valkey import fresh_broker, own_server
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> str | None:
-    """Where the rows are: a server, or nothing said."""
-    return fresh_database() if request.param == "postgres" else None
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import psutil
 
-__all__ = ["Contender", "Processes", "add_worker"]
+__all__ = ["Contender", "Processes", "add_worker", "until"]
 
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
@@ -61,11 +61,17 @@ def add_worker(contender: Contender, *, slots: int) -> None:
     contender.slots += slots
     contender.begin()
     contender.submit(1.0, contender.slots)
-    deadline = time.monotonic() + _START_SECONDS
-    while contender.ended() < contender.slots:
+    silent = f"{contender.name} did not answer; see {contender.processes.log}"
+    until(lambda: contender.ended() >= contender.slots, _START_SECONDS, look=_LOOK_SECONDS, otherwise=silent)
+
+
+def until(true: Callable[[], bool], seconds: float, *, look: float, otherwise: str = "") -> None:
+    """Look every ``look`` seconds whether it is ``true``; after ``seconds``, :class:`TimeoutError` says ``otherwise``."""
+    deadline = time.monotonic() + seconds
+    while not true():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{contender.name} did not answer; see {contender.processes.log}")
-        time.sleep(_LOOK_SECONDS)
+            raise TimeoutError(otherwise)
+        time.sleep(look)
 
 
 class Processes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gristmill.bench.bare import BareCelery, BareRq
 from gristmill.bench.broker import broker
-from gristmill.bench.contender import Contender, add_worker
+from gristmill.bench.contender import Contender, add_worker, until
 from gristmill.bench.report import Measured, Recovered, Report
 from gristmill.bench.tracked import Tracked
 
@@ -127,23 +127,15 @@ def time_to_recover(contender: Contender) -> float | None:
     add_worker(contender, slots=1)
     contender.begin()
     contender.submit(_LONG_SECONDS, 1)
-    _until(lambda: bool(contender.runners()), _STUCK_SECONDS)
+    until(lambda: bool(contender.runners()), _STUCK_SECONDS, look=_LOOK_SECONDS)
     contender.processes.kill_with(contender.runners()[0])
     killed = time.monotonic()
     try:
-        _until(lambda: len(contender.runners()) > 1, PATIENCE_SECONDS)
+        until(lambda: len(contender.runners()) > 1, PATIENCE_SECONDS, look=_LOOK_SECONDS)
     except TimeoutError:
         return None
     return time.monotonic() - killed
 
 
 def _until_ended(contender: Contender, count: int, *, look: float = _LOOK_SECONDS) -> None:
-    _until(lambda: contender.ended() >= count, _STUCK_SECONDS, look=look)
-
-
-def _until(true: Callable[[], bool], seconds: float, *, look: float = _LOOK_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(look)
+    until(lambda: contender.ended() >= count, _STUCK_SECONDS, look=look)

@@ -10,6 +10,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gristmill.db.schema import tasks
+from gristmill.db.tasks.rows import ELEMENTS
 
 __all__ = ["claim_statement", "ready_statement"]
 
@@ -34,15 +35,9 @@ UPDATE tasks SET
 WHERE number IN ({chosen}) AND state = 'pending' AND EXISTS (SELECT 1 FROM workers WHERE id = :worker_id)
 RETURNING *"""
 
-_ELEMENTS = {
-    "sqlite": "SELECT value FROM json_each(:{name})",
-    "postgres": "SELECT jsonb_array_elements_text(CAST(:{name} AS jsonb))",
-}
-"""The values of a parameter that is a JSON array."""
-
 
 def _chosen(dialect: str, engines: int, queues: int, *, by_age: bool, by_id: bool, lock: bool) -> str:
-    elements = _ELEMENTS[dialect].format
+    elements = ELEMENTS[dialect].format
     order = "ready_at, number" if by_age else "priority DESC, number"
     only = f"AND id IN ({elements(name='ids')})" if by_id else ""
     if by_age:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from gristmill.db.schema import task_items, tasks
 from gristmill.db.tasks.moves import FRESH_TRY, add_rows, has_state, move, record
-from gristmill.db.tasks.rows import matches, progress_values
+from gristmill.db.tasks.rows import ELEMENTS, matches, progress_values
 from gristmill.tasks.model import NewTask, Progress, TaskFilter, TaskState
 
 __all__ = ["advance_parent", "cancel_tasks", "count_ended", "generations", "resume_if_ready", "retry_tasks", "spawn"]
@@ -22,13 +22,11 @@ _GENERATION = 64
 
 # One parameter for all of them: to name thousands one by one takes longer than to look them up.
 _ENDED = {
-    dialect: text(f"""
+    name: text(f"""
         SELECT state, count(*) AS children FROM tasks
-        WHERE id IN ({elements}) AND state || '' IN ('completed', 'failed', 'cancelled') GROUP BY state""")  # noqa: S608
-    for dialect, elements in {
-        "sqlite": "SELECT value FROM json_each(:ids)",
-        "postgresql": "SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))",
-    }.items()
+        WHERE id IN ({ELEMENTS[dialect].format(name="ids")}) AND state || '' IN ('completed', 'failed', 'cancelled')
+        GROUP BY state""")  # noqa: S608 - made of constants
+    for name, dialect in (("sqlite", "sqlite"), ("postgresql", "postgres"))
 }
 
 

@@ -18,7 +18,13 @@ from gristmill.tasks.model import (
     Worker,
 )
 
-__all__ = ["event_from", "matches", "new_row", "progress_values", "task_from", "worker_from"]
+__all__ = ["ELEMENTS", "event_from", "matches", "new_row", "progress_values", "task_from", "worker_from"]
+
+ELEMENTS = {
+    "sqlite": "SELECT value FROM json_each(:{name})",
+    "postgres": "SELECT jsonb_array_elements_text(CAST(:{name} AS jsonb))",
+}
+"""The values of a parameter that is a JSON array, for each database: thousands are named at once."""
 
 
 def task_from(row: Row[Any]) -> Task:
