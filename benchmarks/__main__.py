@@ -51,7 +51,10 @@ def main() -> int:
     parser.add_argument("--library-mb", type=int, metavar="N", help="size of the large library  [default: 100]")
     parser.add_argument("--chunks", type=int, nargs="+", metavar="N", help="chunks to search  [default: 10000 100000]")
     parser.add_argument(
-        "--embedders", nargs="+", metavar="NAME", help="whose hits are counted  [default: multilingual fast quality]"
+        "--embedders",
+        nargs="+",
+        metavar="NAME",
+        help="with which to index and search  [default: multilingual fast quality]",
     )
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(_NAMES):
