@@ -21,7 +21,7 @@ from gristmill.tasks.model import (
     Worker,
 )
 
-__all__ = ["Engine", "Handler", "Ready", "TaskContext", "TaskStore"]
+__all__ = ["Engine", "EventTail", "Handler", "Ready", "TaskContext", "TaskStore"]
 
 
 class Ready(Protocol):
@@ -160,6 +160,10 @@ class TaskStore(Protocol):
         """Events with ``seq`` above ``after``, oldest first, of one task or of all."""
         ...
 
+    def tail(self, *, after: int | None = None) -> "EventTail":
+        """A reader of the events of all tasks behind ``after``, or of those that are still to come."""
+        ...
+
     def items(self, task_id: str, *, offset: int = 0, limit: int | None = None) -> list[Json]:
         """Result items by position; empty after they expired."""
         ...
@@ -208,6 +212,19 @@ class TaskStore(Protocol):
 
     def purge_items(self) -> int:
         """Drop result items that have expired; how many tasks lost theirs."""
+        ...
+
+
+class EventTail(Protocol):
+    """Reads the events of all tasks, each once; for one thread at a time."""
+
+    @property
+    def position(self) -> int | None:
+        """The ``seq`` up to which every event was told: none is added below it. None until :meth:`read` has found out."""
+        ...
+
+    def read(self, *, limit: int = 1000) -> list[Event]:
+        """The next events, oldest first, at most ``limit``, as far as none can come before them any more."""
         ...
 
 

@@ -25,6 +25,7 @@ from gristmill.db.tasks.endings import end_attempt
 from gristmill.db.tasks.families import cancel_tasks, generations, retry_tasks, spawn
 from gristmill.db.tasks.moves import has_state, record
 from gristmill.db.tasks.rows import event_from, matches, progress_values, task_from, worker_from
+from gristmill.db.tasks.tail import SqlEventTail
 from gristmill.db.tasks.unanswered import Unanswered
 from gristmill.errors import NotFound
 from gristmill.failpoints import failpoint
@@ -253,6 +254,9 @@ class SqlTaskStore:
             statement = statement.where(task_events.c.task_id == task_id)
         with self._database.read() as tx:
             return [event_from(row) for row in tx.execute(statement)]
+
+    def tail(self, *, after: int | None = None) -> SqlEventTail:
+        return SqlEventTail(self._database, after=after, monotonic=self._clock.monotonic)
 
     def items(self, task_id: str, *, offset: int = 0, limit: int | None = None) -> list[Json]:
         fresh = exists().where(tasks.c.id == task_id, tasks.c.items_expire_at > self._clock.now())
