@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 from pydantic import SecretStr
+from starlette.routing import WebSocketRoute
 
 from gristmill.db.totals import BOUNDS
 from gristmill.messages import CATALOGUE
@@ -214,7 +215,8 @@ def _commands(context: click.Context) -> Iterator[click.Context]:
 
 def _api() -> str:
     parts = []
-    schema = _openapi()
+    api = _app()
+    schema: Mapping[str, Any] = api.openapi()
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             if method in _METHODS:
@@ -223,15 +225,35 @@ def _api() -> str:
         "Generated from the OpenAPI description, which a running Gristmill shows at `/docs` and serves, with every "
         "schema, at `/openapi.json`. Errors are listed in [Errors and notices](errors.md)."
     )
-    return _page("HTTP API", lead, "\n".join(parts))
+    return _page("HTTP API", lead, "\n".join([*parts, *_sockets(api)]))
 
 
-def _openapi() -> Mapping[str, Any]:
+def _app() -> Any:
     api = importlib.import_module("gristmill.api.app")
     app = importlib.import_module("gristmill.app")
     with tempfile.TemporaryDirectory() as folder:
-        schema: Mapping[str, Any] = api.create_app(app.open_gristmill(Settings(data=Path(folder)))).openapi()
-    return schema
+        return api.create_app(app.open_gristmill(Settings(data=Path(folder))))
+
+
+def _sockets(api: Any) -> Iterator[str]:
+    """The WebSockets, which OpenAPI has no words for."""
+    watching = importlib.import_module("gristmill.api.schemas.watching")
+    for route in api.state.routes:
+        if isinstance(route, WebSocketRoute):
+            query = watching.SocketQuery if "{" in route.path else watching.WatchQuery
+            yield f"## `WS {route.path}`\n\n{route.endpoint.__doc__}\n"
+            yield _fields(("Parameter", "Type", "Meaning"), query)
+    yield "## Messages of WebSockets and event streams\n\nEach is a JSON object of one of these types.\n"
+    for frame in watching.FRAMES:
+        yield f"### `{frame.model_fields['type'].default}`\n\n{frame.__doc__}\n"
+        yield _fields(("Field", "Type", "Meaning"), frame)
+
+
+def _fields(head: tuple[str, ...], model: Any) -> str:
+    properties = model.model_json_schema()["properties"]
+    return _table(
+        head, [(f"`{name}`", _type(shape), shape.get("description", "")) for name, shape in properties.items()]
+    )
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
@@ -264,6 +286,8 @@ def _meaning(parameter: Mapping[str, Any]) -> str:
 def _type(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         return f"`{schema['$ref'].rsplit('/', 1)[-1]}`"
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         return " ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:

@@ -20,6 +20,7 @@ from gristmill.api.routes import (
     engine,
     health,
     index,
+    live,
     metrics,
     monitor,
     processing,
@@ -28,6 +29,7 @@ from gristmill.api.routes import (
     tasks,
 )
 from gristmill.api.waiting import WaitingRoom
+from gristmill.api.watchers import Hub
 from gristmill.api.watching import watching
 from gristmill.app import Gristmill
 
@@ -37,7 +39,8 @@ THREADS = 64
 WAITING_SEATS = 16
 
 _GUARDED = tuple(
-    part.router for part in (documents, index, search, collections, tasks, processing, engine, monitor, alerts, metrics)
+    part.router
+    for part in (documents, index, search, collections, tasks, live, processing, engine, monitor, alerts, metrics)
 )
 _PUBLIC = (health.router, reference.router)
 
@@ -61,8 +64,9 @@ def create_app(app: Gristmill) -> FastAPI:
         ],
     )
     # Put together before threads ask: two that ask at once could get one each, with caches of their own.
-    _ = (app.documents, app.searcher, app.keys, app.metrics, app.alert_watch)
+    _ = (app.documents, app.searcher, app.keys, app.tickets, app.metrics, app.alert_watch)
     api.state.gristmill = app
+    api.state.hub = Hub(app)
     api.state.waiting_room = WaitingRoom(WAITING_SEATS)
     handle_errors(api)
     for guarded in _GUARDED:

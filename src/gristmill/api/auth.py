@@ -14,19 +14,21 @@ from anyio import to_thread
 from fastapi import Request, Security
 from fastapi.params import Security as SecurityParam
 from fastapi.security import APIKeyHeader, HTTPBearer
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gristmill.api.errors import problem_response
 from gristmill.app import Gristmill
 from gristmill.db.keys import Scope as KeyScope
 from gristmill.db.keys import ValidKeys
-from gristmill.errors import Forbidden, GristmillError
+from gristmill.errors import Forbidden, GristmillError, Unauthorized
 
 __all__ = ["Caller", "Gate", "caller_of", "is_loopback", "may_read", "needs"]
 
 _PUBLIC = frozenset({"/health/live", "/health/ready", "/docs", "/docs/page.js", "/docs/page.css", "/openapi.json"})
 """Open to everyone: probes and browsers bring no key, and there is nothing in them that is not in the source."""
+_ASKING = frozenset({"http", "websocket"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -44,33 +46,52 @@ class Gate:
     def __init__(self, app: ASGIApp, *, gristmill: Gristmill) -> None:
         self._app = app
         self._keys = gristmill.keys
+        self._tickets = gristmill.tickets
         self._is_local = is_loopback(gristmill.settings.api.host)
         self._names = frozenset(name.lower() for name in gristmill.settings.api.allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through with its caller noted, or answer it."""
-        if scope["type"] == "http" and scope["path"] not in _PUBLIC:
+        if scope["type"] in _ASKING and scope["path"] not in _PUBLIC:
             try:
                 keys = self._keys.remembered()
                 if keys is None:
                     keys = await to_thread.run_sync(self._keys.valid)
-                scope["state"]["caller"] = self.admit(scope, keys)
+                ticket = _ticket(scope)
+                if ticket is None:
+                    scope["state"]["caller"] = self.admit(scope, keys)
+                else:
+                    scope["state"]["caller"] = await to_thread.run_sync(self._admit_ticket, scope, ticket, keys)
             except GristmillError as error:
                 await problem_response(error, scope["state"]["language"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
+    def _admit_ticket(self, scope: Scope, secret: str, keys: ValidKeys) -> Caller:
+        """Whoever was given the ticket, who may read and nothing else."""
+        self._check_socket(scope)
+        ticket = self._tickets.redeem(secret)
+        if not keys.admits(ticket.key_id):
+            raise Unauthorized("key_invalid")
+        return Caller(scope=KeyScope.READ, key_id=ticket.key_id)
+
     def admit(self, scope: Scope, keys: ValidKeys) -> Caller:
         """Who is calling, where ``keys`` are valid; :class:`Unauthorized` or :class:`Forbidden`."""
+        self._check_socket(scope)
         headers = Headers(scope=scope)
         secret = _secret(headers)
         if secret is None and self._is_local and _is_local_peer(scope) and not keys:
             self._check_host(headers)
-            if scope["method"] not in _SAFE_METHODS:
+            if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS:
                 self._check_origin(headers)
             return Caller(scope=KeyScope.ADMIN)
         key = keys.check(secret)
         return Caller(scope=key.scope, key_id=key.id)
+
+    def _check_socket(self, scope: Scope) -> None:
+        # Browsers let any page open a socket to us and read from it, so what asks has to be one of ours, key or not.
+        if scope["type"] == "websocket":
+            self._check_origin(Headers(scope=scope))
 
     def _check_host(self, headers: Headers) -> None:
         host = headers.get("host", "")
@@ -114,7 +135,7 @@ def _need(scope: KeyScope) -> SecurityParam:
     return SecurityParam(dependency)
 
 
-def caller_of(request: Request) -> Caller:
+def caller_of(request: HTTPConnection) -> Caller:
     """Who sent ``request``; the gate has made sure that it is somebody."""
     caller: Caller = request.state.caller
     return caller
@@ -139,6 +160,13 @@ def _secret(headers: Headers) -> str | None:
     if scheme.lower() == "bearer" and secret.strip():
         return secret.strip()
     return headers.get("x-api-key", "").strip() or None
+
+
+def _ticket(scope: Scope) -> str | None:
+    """The ticket in the address, where one is taken: browsers cannot send a header with what they keep open."""
+    if scope["type"] != "websocket" and not scope["path"].endswith("/events"):
+        return None
+    return QueryParams(scope["query_string"]).get("ticket") or None
 
 
 def is_loopback(host: str) -> bool:

@@ -37,11 +37,14 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and dress what comes back."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         language = chosen_language(Headers(scope=scope).get("accept-language", ""), self._language)
         scope.setdefault("state", {})["language"] = language
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
         started = False
 
         async def dressed(message: Message) -> None:

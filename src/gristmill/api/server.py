@@ -1,6 +1,7 @@
 """Serves the API with uvicorn: checks that it may listen where it is told to, then listens until it is stopped."""
 
 import gc
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ import uvicorn
 
 from gristmill.api.app import create_app
 from gristmill.api.auth import is_loopback
+from gristmill.api.watchers import Hub
 from gristmill.app import Gristmill, open_gristmill
 from gristmill.errors import Conflict, InvalidInput
 from gristmill.logs import configure_logs, get_log
@@ -22,9 +24,18 @@ __all__ = ["Server", "run_api"]
 
 _log = get_log(__name__)
 
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    # uvicorn takes a handshake that was refused with a problem for one that was forgotten.
+    return record.getMessage() != "ASGI callable returned without completing handshake."
+
+
 _DRAIN_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+_LARGEST_MESSAGE = 4096
+_UNREAD_SECONDS = 60
+"""How long a client may leave what was sent to it unread before its connection is cut."""
 _SWITCH_SECONDS = 0.0005
 _OLDEST = 2
 """The generation of objects that a full look for garbage ends with."""
@@ -37,12 +48,17 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: Gristmill) -> None:
         _check_listener(app)
+        api = create_app(app)
+        self._hub: Hub = api.state.hub
         super().__init__(
             uvicorn.Config(
-                create_app(app),
+                api,
                 loop="uvloop",
                 http="httptools",
-                ws="none",
+                ws="websockets-sansio",
+                # Watchers have nothing to say, and what they are told is not worth the memory that packing it takes.
+                ws_max_size=_LARGEST_MESSAGE,
+                ws_per_message_deflate=False,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -53,6 +69,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
         self._api = app.settings.api
         self.socket = _bound(self._api.host, self._api.port)
 
@@ -61,6 +78,11 @@ class Server(uvicorn.Server):
         """The port it listens on, also when it was left to the system to choose one."""
         port: int = self.socket.getsockname()[1]
         return port
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let watchers go first: their connections would hold it up."""
+        self._hub.close()
+        await super().shutdown(sockets)
 
     def serve_until_stopped(self) -> None:
         """Answer requests until SIGTERM, SIGINT or :attr:`should_exit`."""
@@ -125,6 +147,8 @@ def _bound(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; those that it accepts inherit it.
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_SECONDS * 1000)
             listener.bind(address)
             listener.listen(_BACKLOG)
         except OSError:

@@ -22,6 +22,7 @@ from gristmill.db.index import SqlIndexStore
 from gristmill.db.keys import Keys
 from gristmill.db.notices import Notices
 from gristmill.db.tasks import SqlTaskStore
+from gristmill.db.tickets import Tickets
 from gristmill.db.tokens import query_tokens, token_spans
 from gristmill.db.totals import Totals
 from gristmill.engines.bell import Bell
@@ -131,6 +132,11 @@ class Gristmill:
     def keys(self) -> Keys:
         """API keys."""
         return Keys(self.database, self.clock)
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        """What opens a connection in place of a key."""
+        return Tickets(self.database, self.clock)
 
     @cached_property
     def monitor(self) -> Monitor:

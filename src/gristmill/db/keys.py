@@ -69,6 +69,10 @@ class ValidKeys:
             raise Unauthorized("key_invalid")
         return key
 
+    def admits(self, key_id: str | None) -> bool:
+        """Whether whoever came with a key, or without one, would still be let in."""
+        return not self if key_id is None else any(key.id == key_id for key in self._by_hash.values())
+
 
 class Keys:
     """The keys of one database; the valid ones are remembered for a second, so that few requests have to ask for them."""

@@ -45,6 +45,7 @@ __all__ = [
     "task_items",
     "task_totals",
     "tasks",
+    "tickets",
     "version_chunks",
     "versions",
     "workers",
@@ -378,4 +379,12 @@ alert_notices = Table(
     Column("event", Text, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("next_try_at", BigInteger, nullable=False),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("secret_hash", Text, primary_key=True),
+    Column("key_id", Text),
+    Column("expires_at", BigInteger, nullable=False),
 )

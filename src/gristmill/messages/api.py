@@ -23,6 +23,10 @@ _REFUSALS: Mapping[str, Message] = {
         en="Content-Type is '{value}'. Send {expected}.",
         zh="Content-Type 为“{value}”。请使用 {expected}。",
     ),
+    "cursor_ahead": Message(
+        en="{field} is {value}, but the events end at {latest}. It comes from another installation, or from before a backup was restored: begin without one.",
+        zh="{field} 的值 {value} 超过了最新事件 {latest}。它可能来自另一个安装，或早于一次备份恢复：请不带游标重新开始。",
+    ),
     "cursor_invalid": Message(
         en="{field} is '{value}', which is no cursor. Pass the next_cursor of the page before, or leave it out.",
         zh="{field} 的值“{value}”不是有效的游标。请传入上一页的 next_cursor，或不传。",
@@ -136,13 +140,33 @@ _REFUSALS: Mapping[str, Message] = {
         en="This needs a key with the scope {needed}; yours has {scope}. Make one with: gristmill keys create.",
         zh="此操作需要 {needed} 权限的密钥，当前密钥的权限为 {scope}。可运行 gristmill keys create 新建。",
     ),
+    "server_stopping": Message(
+        en="The server stops. Come back with the cursor once it is there again.",
+        zh="服务器正在停止。待其恢复后，请带游标重新连接。",
+    ),
     "task_was_cancelled": Message(
         en="Task {task_id} was cancelled before it was done. Retry it with POST /api/tasks/{task_id}/retry.",
         zh="任务 {task_id} 在完成前被取消。可用 POST /api/tasks/{task_id}/retry 重试。",
     ),
+    "ticket_invalid": Message(
+        en="The ticket was used before, is older than {seconds} seconds, or never was one. Get another with POST /api/tickets.",
+        zh="票据已使用过、已超过 {seconds} 秒，或从未签发。请通过 POST /api/tickets 获取新票据。",
+    ),
     "text_not_unicode": Message(
         en="The body holds text that is no valid Unicode (a lone surrogate). Send whole characters.",
         zh="请求体中有无效的 Unicode 文本（孤立的代理项）。请发送完整的字符。",
+    ),
+    "watcher_too_slow": Message(
+        en="Messages are not read as fast as they come. Come back with the cursor, and follow fewer tasks or read faster.",
+        zh="消息的读取速度跟不上产生速度。请带游标重新连接，并减少关注的任务或加快读取。",
+    ),
+    "watchers_full": Message(
+        en="{limit} connections follow tasks already. Try again later, or raise api.max_watchers.",
+        zh="已有 {limit} 个连接在关注任务。请稍后再试，或调大 api.max_watchers。",
+    ),
+    "watchers_not_ready": Message(
+        en="The database does not say where the events end. Try again; if it lasts, run `gristmill doctor`.",
+        zh="数据库未能给出事件的末尾位置。请重试；若持续出现，请运行 `gristmill doctor`。",
     ),
 }
 

@@ -178,6 +178,7 @@ class ApiSettings(_Section):
     max_upload_mb: int = Field(
         1024, ge=1, description="Largest upload request, all its files together; a file also obeys sources.max_file_mb."
     )
+    max_watchers: int = Field(1000, ge=0, description="How many connections may follow tasks at a time.")
 
 
 class FlowerSettings(_Section):

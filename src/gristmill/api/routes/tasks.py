@@ -1,13 +1,14 @@
 """Tasks: submit, look, follow, stop, try again."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Request
 
-from gristmill.api.auth import needs
+from gristmill.api.auth import caller_of, needs
 from gristmill.api.bodies import StrictRoute
 from gristmill.api.cursors import number_of
 from gristmill.api.envelope import Envelope, Reply
+from gristmill.api.event_stream import EVENT_STREAM, EventStream
 from gristmill.api.gristmill import Service
 from gristmill.api.idempotency import IdempotencyKey
 from gristmill.api.openapi import answers, problems
@@ -32,6 +33,7 @@ from gristmill.app import Gristmill
 from gristmill.app.documents import check_url, is_url
 from gristmill.db.keys import Scope
 from gristmill.errors import Forbidden, InvalidInput
+from gristmill.tasks.feed import Wanted
 from gristmill.tasks.model import Task, TaskFilter
 
 __all__ = ["router"]
@@ -245,6 +247,7 @@ def retry_task(app: Service, reply: Reply, task_id: TaskId) -> Envelope[TaskView
 @router.get(
     "/{task_id}/events",
     summary="What happened to a task",
+    response_model=Envelope[EventList],
     dependencies=[needs(Scope.READ)],
     responses=answers(
         {
@@ -272,11 +275,25 @@ def retry_task(app: Service, reply: Reply, task_id: TaskId) -> Envelope[TaskView
 def get_events(
     app: Service,
     reply: Reply,
+    request: Request,
     task_id: TaskId,
     after: Annotated[int, Query(ge=0, lt=2**63, description="Only events behind this `seq`.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Events per page.")] = 1000,
-) -> Envelope[EventList]:
-    """Every change of a task, when it happened and on which worker, oldest first."""
+    last_event_id: Annotated[str | None, Header(max_length=40, description="Sent by browsers that come back.")] = None,
+) -> Any:
+    """Every change of a task, when it happened and on which worker, oldest first.
+
+    Asked for `text/event-stream`, it goes on with what happens from then on, until the task has ended.
+    """
+    if EVENT_STREAM in request.headers.get("accept", ""):
+        return EventStream(
+            request.app.state.hub,
+            Wanted(task_id=task_id),
+            language=reply.language,
+            cursor=number_of(last_event_id) or after,
+            key_id=caller_of(request).key_id,
+            is_again=last_event_id is not None,
+        )
     found = app.tasks.events(task_id, after=after, limit=limit + 1)
     page = found[:limit]
     more = len(found) > len(page)

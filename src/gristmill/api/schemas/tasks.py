@@ -19,8 +19,11 @@ __all__ = [
     "EventView",
     "NewTaskBody",
     "PriorityBody",
+    "ProgressView",
     "ResultPage",
     "TaskCounts",
+    "TaskIdText",
+    "TaskNames",
     "TaskPage",
     "TaskPageQuery",
     "TaskQuery",
@@ -29,20 +32,22 @@ __all__ = [
     "TaskView",
 ]
 
-_Names = Annotated[list[Annotated[str, Field(max_length=100)]], BeforeValidator(as_list), Field(max_length=50)]
+TaskNames = Annotated[list[Annotated[str, Field(max_length=100)]], BeforeValidator(as_list), Field(max_length=50)]
+"""Names of which any may be meant, separated by commas or repeated."""
 _States = Annotated[list[TaskState], BeforeValidator(as_list), Field(max_length=5)]
-_Id = Annotated[str, Field(max_length=100)]
+TaskIdText = Annotated[str, Field(max_length=100)]
+"""The id of a task, wherever it stands."""
 
 
 class TaskQuery(Input):
     """Which tasks; all fields together, and any of the values of each."""
 
     state: _States = Field([], description="States, separated by commas or repeated.", examples=[["failed"]])
-    kind: _Names = Field([], description="Kinds.", examples=[["batch_index"]])
-    queue: _Names = Field([], description="Queues.", examples=[["documents"]])
-    engine: _Names = Field([], description="Engines that were told.", examples=[["local"]])
+    kind: TaskNames = Field([], description="Kinds.", examples=[["batch_index"]])
+    queue: TaskNames = Field([], description="Queues.", examples=[["documents"]])
+    engine: TaskNames = Field([], description="Engines that were told.", examples=[["local"]])
     collection: str | None = Field(None, max_length=100, description="Collection the task is about.")
-    parent_id: _Id | None = Field(None, description="Task that started it.")
+    parent_id: TaskIdText | None = Field(None, description="Task that started it.")
     created_after: Moment | None = Field(None, description="RFC 3339, exclusive.", examples=["2026-05-04T12:00:00Z"])
     created_before: Moment | None = Field(None, description="RFC 3339, exclusive.")
     text: str | None = Field(None, max_length=200, description="Part of the arguments or of the error.")
@@ -72,7 +77,7 @@ class TaskPageQuery(TaskQuery):
 class TaskSelection(TaskQuery):
     """Which tasks a change is about."""
 
-    ids: Annotated[list[_Id], Field(max_length=10_000)] = Field([], description="Task ids.")
+    ids: Annotated[list[TaskIdText], Field(max_length=10_000)] = Field([], description="Task ids.")
     all: bool = Field(False, description="Must be true if nothing else is given: then it means every task.")
 
     def to_filter(self) -> TaskFilter:
