@@ -23,6 +23,10 @@ NAMES: Mapping[str, str] = {
     "between_stages": "Chunks are written in a version that nobody sees; durable, unless they are the whole document.",
     "before_publish": "Inside the transaction that ends the task; the version is not published.",
     "after_publish": "Inside the same transaction; the version is published, nothing is committed.",
+    "between_pointers": "Inside the transaction that restores a collection; some documents are as they were then.",
+    "before_fire": "A tick of a schedule is due and its task drafted; nothing is written.",
+    "mid_fire": "Inside the transaction of a tick; its task is added, the schedule not moved on.",
+    "after_fire": "The task of a tick is durable; no worker was told.",
     "mid_sweep": "A duty of the sweeper is done; the next has not begun.",
 }
 """Where the program can be made to fail, and what has happened by then."""

@@ -17,11 +17,14 @@ __all__ = [
     "KINDS",
     "QUEUES",
     "BatchIndex",
+    "CleanUp",
     "DeleteIndex",
     "IndexDocument",
+    "IndexSource",
     "Ping",
     "ProcessDocument",
     "ReembedCollection",
+    "Workflow",
     "effective_kinds",
     "without_secrets",
 ]
@@ -70,6 +73,19 @@ class BatchIndex:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSource:
+    """Register what there is at one place and index what has changed: a folder with all below it, a file, a URL."""
+
+    source: str = field(metadata=secret(without_secrets))
+    """A URL, whose query may well open a door, or a path under ``root``."""
+    root: str | None = None
+    collection: str = "default"
+    force: bool = False
+    prune: bool = False
+    """Whether documents whose files are gone are removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteIndex:
     """Remove what was indexed of one document; the document itself stays registered."""
 
@@ -100,12 +116,28 @@ class ReembedCollection:
     embedder: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanUp:
+    """Remove at once what the sweeper would remove sooner or later: nothing that anybody can still see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """Carry out a chain or a group; see :mod:`gristmill.tasks.workflow`."""
+
+    tree: dict[str, Any]
+    on_failure: str = "stop"
+    undoes: str | None = None
+    """The task whose completed parts this undoes."""
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(name="ping", payload=Ping, soft_limit_seconds=60.0, hard_limit_seconds=90.0),
         Kind(name="index_document", payload=IndexDocument, queue="documents"),
         Kind(name="batch_index", payload=BatchIndex, queue="documents"),
+        Kind(name="index_source", payload=IndexSource, queue="documents"),
         Kind(name="delete_index", payload=DeleteIndex, queue="documents"),
         Kind(name="process_document", payload=ProcessDocument, queue="documents"),
         Kind(
@@ -115,6 +147,8 @@ KINDS: Mapping[str, Kind] = {
             soft_limit_seconds=24 * 3600.0,
             hard_limit_seconds=25 * 3600.0,
         ),
+        Kind(name="clean_up", payload=CleanUp),
+        Kind(name="workflow", payload=Workflow),
     )
 }
 

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "batch_index",
+    "clean_up",
     "delete_index",
     "index_document",
+    "index_source",
     "ping",
     "process_document",
     "reembed_collection",
@@ -49,9 +51,11 @@ def _function(kind: str) -> Callable[..., Json]:
 
 index_document = _function("index_document")
 batch_index = _function("batch_index")
+index_source = _function("index_source")
 delete_index = _function("delete_index")
 process_document = _function("process_document")
 reembed_collection = _function("reembed_collection")
+clean_up = _function("clean_up")
 ping = _function("ping")
 
 

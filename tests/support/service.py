@@ -24,11 +24,23 @@ _TIMEOUT_SECONDS = 50
 class Service:
     """A running API as a client sees it: addresses are paths, answers are those of ``requests``."""
 
-    def __init__(self, app: Gristmill, port: int) -> None:
+    def __init__(self, app: Gristmill, port: int, server: Server | None = None) -> None:
         self.app = app
+        self._server = server
         self.url = f"http://127.0.0.1:{port}"
         self.session = requests.Session()
         self.session.trust_env = False
+
+    @property
+    def watchers(self) -> int:
+        """How many follow tasks."""
+        assert self._server is not None
+        return len(self._server.hub)
+
+    def stop(self) -> None:
+        """Have it stop, as SIGTERM does."""
+        assert self._server is not None
+        self._server.should_exit = True
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         return self.session.request(method, self.url + path, timeout=_TIMEOUT_SECONDS, **options)
@@ -81,13 +93,13 @@ def serving(data: Path, overrides: Mapping[str, Any] | None = None) -> Iterator[
     server = Server(app)
     thread = threading.Thread(target=server.serve_until_stopped, name="api")
     thread.start()
-    service = Service(app, server.port)
+    service = Service(app, server.port, server)
     try:
         eventually(lambda: server.started)
         yield service
     finally:
         service.session.close()
-        server.should_exit = True
+        service.stop()
         thread.join(timeout=20)
         # Others are told on a thread, which may be at it.
         app.bell.close()

@@ -13,6 +13,7 @@ from gristmill.api.bodies import BodyLimit
 from gristmill.api.edge import Edge
 from gristmill.api.errors import handle_errors
 from gristmill.api.openapi import COMMON_PROBLEMS, DESCRIPTION, TAGS
+from gristmill.api.posting import posting
 from gristmill.api.routes import (
     alerts,
     collections,
@@ -25,8 +26,13 @@ from gristmill.api.routes import (
     monitor,
     processing,
     reference,
+    schedules,
     search,
+    snapshots,
     tasks,
+    versions,
+    webhooks,
+    workflows,
 )
 from gristmill.api.waiting import WaitingRoom
 from gristmill.api.watchers import Hub
@@ -40,7 +46,24 @@ WAITING_SEATS = 16
 
 _GUARDED = tuple(
     part.router
-    for part in (documents, index, search, collections, tasks, live, processing, engine, monitor, alerts, metrics)
+    for part in (
+        documents,
+        versions,
+        index,
+        search,
+        collections,
+        snapshots,
+        tasks,
+        workflows,
+        schedules,
+        live,
+        processing,
+        engine,
+        monitor,
+        alerts,
+        webhooks,
+        metrics,
+    )
 )
 _PUBLIC = (health.router, reference.router)
 
@@ -64,7 +87,7 @@ def create_app(app: Gristmill) -> FastAPI:
         ],
     )
     # Put together before threads ask: two that ask at once could get one each, with caches of their own.
-    _ = (app.documents, app.searcher, app.keys, app.tickets, app.metrics, app.alert_watch)
+    _ = (app.documents, app.searcher, app.keys, app.tickets, app.metrics, app.alert_watch, app.posting, app.schedules)
     api.state.gristmill = app
     api.state.hub = Hub(app)
     api.state.waiting_room = WaitingRoom(WAITING_SEATS)
@@ -80,5 +103,5 @@ def create_app(app: Gristmill) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
-    with watching(api.state.gristmill):
+    with watching(api.state.gristmill), posting(api.state.gristmill):
         yield

@@ -1,11 +1,12 @@
 """A watcher's frames as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
-from anyio import create_task_group
+from anyio import create_task_group, move_on_after
 from anyio.abc import TaskGroup
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gristmill.api.watchers import Frame, Hub
+from gristmill.api.watcher import Frame
+from gristmill.api.watchers import LAST_WORD_SECONDS, Hub
 from gristmill.tasks.feed import Wanted
 
 __all__ = ["EVENT_STREAM", "EventStream"]
@@ -47,9 +48,10 @@ class EventStream(Response):
             async with create_task_group() as group:
                 group.start_soon(_until_gone, receive, group)
                 await watcher.run(tell)
-                if (bye := watcher.bye()) is not None:
-                    await tell(bye)
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                with move_on_after(LAST_WORD_SECONDS):
+                    if (bye := watcher.bye()) is not None:
+                        await tell(bye)
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
                 group.cancel_scope.cancel()
 
 

@@ -27,7 +27,11 @@ TAGS = [
     {"name": "index", "description": "Index registered documents."},
     {"name": "search", "description": "Find what was indexed."},
     {"name": "collections", "description": "Named sets that are searched as a whole."},
+    {"name": "versions", "description": "What documents and collections were before, and the way back."},
     {"name": "tasks", "description": "Every tracked unit of work."},
+    {"name": "schedules", "description": "Tasks that recur."},
+    {"name": "webhooks", "description": "Be told of the ends of tasks."},
+    {"name": "workflows", "description": "Tasks composed into chains and groups."},
     {"name": "processing", "description": "Parse and split one document without indexing it."},
     {"name": "operation", "description": "For probes and monitors."},
 ]

@@ -25,9 +25,14 @@ __all__ = ["Server", "run_api"]
 _log = get_log(__name__)
 
 
+_NOT_FORGOTTEN = frozenset(
+    {"ASGI callable returned without completing handshake.", "ASGI callable returned without completing response."}
+)
+"""What uvicorn takes a handshake for that was refused with a problem, and a stream whose client does not read its end."""
+
+
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    # uvicorn takes a handshake that was refused with a problem for one that was forgotten.
-    return record.getMessage() != "ASGI callable returned without completing handshake."
+    return record.getMessage() not in _NOT_FORGOTTEN
 
 
 _DRAIN_SECONDS = 10
@@ -49,7 +54,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: Gristmill) -> None:
         _check_listener(app)
         api = create_app(app)
-        self._hub: Hub = api.state.hub
+        self.hub: Hub = api.state.hub
         super().__init__(
             uvicorn.Config(
                 api,
@@ -81,7 +86,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let watchers go first: their connections would hold it up."""
-        self._hub.close()
+        await self.hub.close()
         await super().shutdown(sockets)
 
     def serve_until_stopped(self) -> None:

@@ -5,173 +5,37 @@ words once. A watcher that does not keep up is let go with a reason instead of b
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 
-from anyio import CancelScope, CapacityLimiter, to_thread
+from anyio import CapacityLimiter, move_on_after, to_thread
 
-from gristmill.api.schemas.tasks import TaskView
-from gristmill.api.schemas.watching import ByeFrame, EndFrame, HelloFrame, UpdateFrame
+from gristmill.api.watcher import Frame, Group, Watcher, worded
 from gristmill.app import Gristmill
 from gristmill.db.keys import ValidKeys
 from gristmill.errors import GristmillError, InvalidInput, Unauthorized, Unavailable
 from gristmill.logs import get_log
-from gristmill.tasks.feed import Feed, Update, Wanted, missed
-from gristmill.tasks.model import Task
+from gristmill.tasks.feed import Feed, Update, Wanted
 
-__all__ = ["Frame", "Hub", "Watcher"]
+__all__ = ["LAST_WORD_SECONDS", "Hub"]
 
 _log = get_log(__name__)
 
+LAST_WORD_SECONDS = 10.0
+"""How long the reason is offered to a watcher that was let go: it may be one that reads slowly, or not at all."""
 _TICK_SECONDS = 0.1
 _REST_SECONDS = 0.02
 """However long a look took, others get the processor for so long before the next."""
 _TROUBLE_SECONDS = 1.0
 _READY_SECONDS = 5.0
 """How long the first to watch waits for the database to say where the events end."""
+_CLOSE_SECONDS = 1.0
+"""How long the server's stop waits for watchers to take the reason."""
 _QUIET_SECONDS = 15.0
 """After so long without news, watchers are told where the feed is: connections stay open, and cursors young."""
-_MOST_FRAMES = 256
-_MOST_BYTES = 4 * 1024 * 1024
 _AT_ONCE = 50
 """Watchers that are given a frame before others get their turn at the loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One message to a watcher."""
-
-    type: str
-    cursor: int
-    """Where to resume once it has arrived."""
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Watchers that are told the same in the same words."""
-
-    wanted: Wanted
-    language: str
-
-
-class Watcher:
-    """Somebody who follows tasks; belongs to the event loop."""
-
-    def __init__(self, app: Gristmill, group: _Group, *, key_id: str | None, since: int) -> None:
-        self._app = app
-        self.group = group
-        self.key_id = key_id
-        self._since = since
-        """Up to where updates had been handed out when it joined: it is given all behind that."""
-        self._cursor: int | None = None
-        self._task: Task | None = None
-        self.told_at = asyncio.get_running_loop().time()
-        """When it was given something."""
-        self._given: deque[tuple[Frame, Task | None]] = deque()
-        self._size = 0
-        self._stirred = asyncio.Event()
-        self._scope = CancelScope()
-        self._gone: GristmillError | None = None
-
-    async def prepare(self, cursor: int | None) -> None:
-        """Find out where to begin, before anything is sent.
-
-        :class:`NotFound` if it follows a task that there is none of, :class:`InvalidInput` (``cursor_ahead``) for a
-        cursor that this installation has not handed out yet.
-        """
-        if self.group.wanted.task_id is not None:
-            self._task = await to_thread.run_sync(self._app.store.get, self.group.wanted.task_id)
-        if cursor is not None and cursor > self._since and not self._is_over:
-            raise InvalidInput("cursor_ahead", field="cursor", value=cursor, latest=self._since)
-        self._cursor = cursor
-
-    async def has_told_all(self) -> bool:
-        """Whether its task has ended and nothing happened to it behind the cursor."""
-        return self._is_over and self._cursor is not None and not await self._missed(self._cursor, None)
-
-    async def run(self, send: Callable[[Frame], Awaitable[None]]) -> None:
-        """Send all it is to be told until its task has ended, or it is let go, or the caller stops it."""
-        with self._scope:
-            async with aclosing(self._frames()) as frames:
-                async for frame in frames:
-                    await send(frame)
-                    self._cursor = frame.cursor
-
-    def bye(self) -> Frame | None:
-        """What is said to one that was let go."""
-        if self._gone is None:
-            return None
-        cursor = self._since if self._cursor is None else self._cursor
-        message = self._gone.message(self.group.language)
-        frame = ByeFrame(cursor=str(cursor), code=self._gone.code, message=message)
-        return Frame("bye", cursor, frame.model_dump_json())
-
-    def give(self, frame: Frame, ended: Task | None = None) -> None:
-        """Have it told, or let it go if too much is waiting for it already."""
-        if len(self._given) >= _MOST_FRAMES or self._size > _MOST_BYTES:
-            self.let_go(Unavailable("watcher_too_slow"))
-        else:
-            self.told_at = asyncio.get_running_loop().time()
-            self._given.append((frame, ended))
-            self._size += len(frame.text)
-            self._stirred.set()
-
-    def let_go(self, why: GristmillError) -> None:
-        """End it, even where it waits for its connection to take something."""
-        if self._gone is None:
-            self._gone = why
-            self._given.clear()
-            self._scope.cancel()
-
-    @property
-    def _is_over(self) -> bool:
-        return self._task is not None and self._task.state.is_final
-
-    async def _frames(self) -> AsyncGenerator[Frame, None]:
-        position = self._since if self._cursor is None else self._cursor
-        task = self._task
-        view = None if task is None else self._view(task)
-        yield Frame("hello", position, HelloFrame(cursor=str(position), task=view).model_dump_json())
-        # Nothing more is to come where a task has ended, and all about it can be read by now.
-        until = None if self._is_over else self._since
-        while self._cursor is not None and (until is None or position < until):
-            update = await self._missed(position, until)
-            position = update.cursor
-            if update:
-                yield self._update(update)
-            elif until is None:
-                break
-        if task is not None and self._is_over:
-            yield self._end(position, task)
-            return
-        while True:
-            while self._given:
-                frame, ended = self._given.popleft()
-                self._size -= len(frame.text)
-                yield frame
-                if ended is not None:
-                    yield self._end(frame.cursor, ended)
-                    return
-            self._stirred.clear()
-            await self._stirred.wait()
-
-    async def _missed(self, position: int, until: int | None) -> Update:
-        return await to_thread.run_sync(
-            partial(missed, self._app.store, self.group.wanted, after=position, until=until)
-        )
-
-    def _update(self, update: Update) -> Frame:
-        return _worded(update, self.group.language, self._app.clock.now())
-
-    def _view(self, task: Task) -> TaskView:
-        return TaskView.of(task, language=self.group.language, now=self._app.clock.now())
-
-    def _end(self, cursor: int, task: Task) -> Frame:
-        return Frame("end", cursor, EndFrame(cursor=str(cursor), task=self._view(task)).model_dump_json())
 
 
 class Hub:
@@ -180,15 +44,22 @@ class Hub:
     def __init__(self, app: Gristmill) -> None:
         self._app = app
         self._watchers: set[Watcher] = set()
+        self._coming = 0
+        """How many wait until they can begin."""
         self._looking: asyncio.Task[None] | None = None
-        self._begun = asyncio.Event()
+        self._has_begun = False
+        """Whether it is known where the events end."""
         self._cursor = 0
+        """Up to where updates have been handed out."""
+        self._stirred = asyncio.Condition()
+        """Notified when one of these has changed."""
+        self._empty = asyncio.Event()
         self._limiter = CapacityLimiter(1)
         self._closed = False
 
     def __len__(self) -> int:
-        """How many watch."""
-        return len(self._watchers)
+        """How many watch, or are about to."""
+        return len(self._watchers) + self._coming
 
     @asynccontextmanager
     async def watching(
@@ -196,92 +67,123 @@ class Hub:
     ) -> AsyncIterator[Watcher]:
         """A watcher that is ready to run, for the length of the block.
 
-        :class:`Unavailable` (``watchers_full``, ``watchers_not_ready``), and what :meth:`Watcher.prepare` raises.
+        :class:`Unavailable` (``watchers_full``, ``watchers_not_ready``, ``server_stopping``), :class:`InvalidInput`
+        (``cursor_ahead``) for a cursor that this installation has not handed out, and what :meth:`Watcher.prepare` raises.
         """
         most = self._app.settings.api.max_watchers
-        if self._closed or len(self._watchers) >= most:
+        if len(self) >= most:
             raise Unavailable("watchers_full", limit=most)
-        if self._looking is None or self._looking.done():
-            self._begun = asyncio.Event()
-            self._looking = asyncio.create_task(self._look(), name="watchers")
+        self._coming += 1
         try:
-            await asyncio.wait_for(self._begun.wait(), _READY_SECONDS)
-        except TimeoutError:
-            raise Unavailable("watchers_not_ready") from None
-        watcher = Watcher(self._app, _Group(wanted, language), key_id=key_id, since=self._cursor)
+            await self._reach(cursor)
+        finally:
+            self._coming -= 1
+        # Nobody gets a turn between the two: who comes or watches keeps the look going.
+        watcher = Watcher(self._app, Group(wanted, language), key_id=key_id, since=self._cursor, cursor=cursor)
         self._watchers.add(watcher)
         try:
-            await watcher.prepare(cursor)
+            await watcher.prepare()
             yield watcher
         finally:
-            self._watchers.discard(watcher)
+            self._forget(watcher)
 
-    def close(self) -> None:
-        """Let all go: the server stops."""
+    async def close(self) -> None:
+        """Let all go, and wait until they know: the server stops."""
         self._closed = True
+        await self._notify()
         for watcher in self._watchers:
             watcher.let_go(Unavailable("server_stopping"))
+        if self._watchers:
+            self._empty.clear()
+            with move_on_after(_CLOSE_SECONDS):
+                await self._empty.wait()
+
+    def _forget(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
+        if not self._watchers:
+            self._empty.set()
+
+    async def _reach(self, cursor: int | None) -> None:
+        """Wait until all up to ``cursor`` has been handed out: who reads events in other ways may be ahead."""
+        if not self._closed and (self._looking is None or self._looking.done()):
+            self._has_begun = False
+            self._looking = asyncio.create_task(self._look(), name="watchers")
+        with move_on_after(_READY_SECONDS):
+            await self._handed_out_to(0)
+            if cursor is not None and cursor > self._cursor:
+                if not await to_thread.run_sync(partial(self._app.store.events, after=cursor - 1, limit=1)):
+                    raise InvalidInput("cursor_ahead", field="cursor", value=cursor, latest=self._cursor)
+                await self._handed_out_to(cursor)
+            return
+        raise Unavailable("watchers_not_ready")
+
+    async def _handed_out_to(self, cursor: int) -> None:
+        async with self._stirred:
+            await self._stirred.wait_for(lambda: self._closed or (self._has_begun and self._cursor >= cursor))
+        if self._closed:
+            raise Unavailable("server_stopping")
+
+    async def _notify(self) -> None:
+        async with self._stirred:
+            self._stirred.notify_all()
 
     async def _look(self) -> None:
         """Hand out updates until nobody watches any more."""
         loop = asyncio.get_running_loop()
-        feed = Feed(self._app.store, self._app.clock)
-        while not self._begun.is_set() or self._watchers:
+        feed: Feed | None = None
+        # To find out where the events end may take longer than anybody waits for it; the next to come will be glad.
+        while not self._closed and (len(self) or not self._has_begun):
             began = loop.time()
-            groups = {watcher.group for watcher in self._watchers}
             try:
+                if feed is None:
+                    # After trouble, what was read but not handed out is read again.
+                    after = self._cursor if self._has_begun else None
+                    feed = Feed(self._app.store, self._app.clock, after=after)
+                groups = {watcher.group for watcher in self._watchers}
                 seen = await to_thread.run_sync(partial(self._seen, feed, groups), limiter=self._limiter)
-            except GristmillError as error:
-                _log.warning("watchers.untold", error=str(error))
+                if seen is not None:
+                    await self._hand_out(*seen)
+            except Exception as error:  # noqa: BLE001 - a defect in one look must not end all later ones
+                if isinstance(error, GristmillError):
+                    _log.warning("watchers.untold", error=str(error))
+                else:
+                    _log.exception("watchers.look_raised")
+                feed = None
                 await asyncio.sleep(_TROUBLE_SECONDS)
-                continue
-            except Exception:  # noqa: BLE001 - a defect in one look must not end all later ones
-                _log.exception("watchers.look_raised")
-                await asyncio.sleep(_TROUBLE_SECONDS)
-                continue
-            if seen is not None:
-                await self._hand_out(*seen)
-                self._begun.set()
             await asyncio.sleep(max(_REST_SECONDS, _TICK_SECONDS - (loop.time() - began)))
         self._looking = None
 
     def _seen(
-        self, feed: Feed, groups: Collection[_Group]
-    ) -> tuple[Update, Mapping[_Group, Frame | None], ValidKeys] | None:
+        self, feed: Feed, groups: Collection[Group]
+    ) -> tuple[Update, Mapping[Group, Frame | None], ValidKeys] | None:
         update = feed.look()
         if update is None:
             return None
         now = self._app.clock.now()
-        return update, {group: _part(update, group, now) for group in groups}, self._app.keys.valid()
+        return update, {group: group.part(update, now) for group in groups}, self._app.keys.valid()
 
-    async def _hand_out(self, update: Update, frames: Mapping[_Group, Frame | None], keys: ValidKeys) -> None:
+    async def _hand_out(self, update: Update, frames: Mapping[Group, Frame | None], keys: ValidKeys) -> None:
         loop = asyncio.get_running_loop()
+        now = self._app.clock.now()
+        # Some came while the others' were put into words.
+        late = {watcher.group for watcher in self._watchers} - frames.keys()
+        frames = {**frames, **{group: group.part(update, now) for group in late}}
         ended = {task_id: task for task_id, task in update.tasks.items() if task.state.is_final}
-        # Together with the cursor: who joins from here on is given what comes behind it.
+        quiet = worded(Update(cursor=update.cursor, tasks={}), "en", now)
+        # From here to the end it cannot fail: who joins from now on is given what comes behind this.
         self._cursor = update.cursor
-        frames = dict(frames)
-        quiet = _worded(Update(cursor=update.cursor, tasks={}), "en", 0)
+        self._has_begun = True
         for number, watcher in enumerate(list(self._watchers), 1):
-            group = watcher.group
-            if group not in frames:
-                # It came while the others' were put into words.
-                frames[group] = _part(update, group, self._app.clock.now())
-            frame = frames[group]
+            frame = frames[watcher.group]
             if not keys.admits(watcher.key_id):
                 watcher.let_go(Unauthorized("key_invalid"))
             elif frame is not None:
-                watcher.give(frame, ended.get(group.wanted.task_id or ""))
+                watcher.give(frame, ended.get(watcher.group.wanted.task_id or ""))
             elif loop.time() - watcher.told_at > _QUIET_SECONDS:
                 watcher.give(quiet)
+            if watcher.is_gone:
+                # It may take long to take the reason, and does not count meanwhile.
+                self._forget(watcher)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-
-
-def _part(update: Update, group: _Group, now: int) -> Frame | None:
-    """What ``group`` is told of ``update``, if anything."""
-    part = update.of(group.wanted)
-    return _worded(part, group.language, now) if part else None
-
-
-def _worded(update: Update, language: str, now: int) -> Frame:
-    return Frame("update", update.cursor, UpdateFrame.of(update, language=language, now=now).model_dump_json())
+        await self._notify()

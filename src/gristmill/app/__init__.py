@@ -10,21 +10,27 @@ from gristmill.app.embedders import Embedders
 from gristmill.app.engines import Engines
 from gristmill.app.metrics import Metrics
 from gristmill.app.monitoring import build_alert_watch, build_metrics, build_monitor
+from gristmill.app.posting import Posting
+from gristmill.app.schedules import Schedules
 from gristmill.app.tidying import tidying_duties
 from gristmill.app.tracing import TracedTaskService, build_tracing
 from gristmill.app.vault import KeyVault
+from gristmill.app.workflows import Workflows
 from gristmill.clock import Clock, SystemClock
 from gristmill.db.alerts import Alerts
 from gristmill.db.blobs import FileBlobStore
 from gristmill.db.controls import Controls
 from gristmill.db.database import Database
+from gristmill.db.deliveries import Deliveries
 from gristmill.db.index import SqlIndexStore
 from gristmill.db.keys import Keys
 from gristmill.db.notices import Notices
+from gristmill.db.schedules import StoredSchedules
 from gristmill.db.tasks import SqlTaskStore
 from gristmill.db.tickets import Tickets
 from gristmill.db.tokens import query_tokens, token_spans
 from gristmill.db.totals import Totals
+from gristmill.db.webhooks import Webhooks
 from gristmill.engines.bell import Bell
 from gristmill.engines.far_bell import FarBell
 from gristmill.engines.policy import ENGINES, default_policy
@@ -117,9 +123,27 @@ class Gristmill:
         return TracedTaskService(self.tracing, *parts, vault=self.vault)
 
     @cached_property
+    def workflows(self) -> Workflows:
+        """Submit and look at composed work."""
+        return Workflows(self.tasks, self.kinds)
+
+    @cached_property
     def documents(self) -> Documents:
         """Hand in and index documents."""
         return Documents(self.index, self.blobs, self.tasks, self.embedders, self.settings)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Make tasks recur."""
+        return Schedules(
+            StoredSchedules(self.database, self.clock),
+            self.tasks,
+            self.documents,
+            self.kinds,
+            self.settings,
+            self.clock,
+            vault=self.vault,
+        )
 
     @cached_property
     def searcher(self) -> Searcher:
@@ -164,6 +188,29 @@ class Gristmill:
         return build_alert_watch(self)
 
     @cached_property
+    def webhooks(self) -> Webhooks:
+        """Who wants to be told of the ends of tasks."""
+        return Webhooks(self.database, self.clock, self.vault)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """What each of them was told, and is still to be told."""
+        return Deliveries(self.database, self.clock)
+
+    @cached_property
+    def posting(self) -> Posting:
+        """This process's share in telling them."""
+        return Posting(
+            self.webhooks,
+            self.deliveries,
+            self.store,
+            self.settings.webhooks,
+            self.clock,
+            language=self.settings.language,
+            record=self.totals.add_duties,
+        )
+
+    @cached_property
     def sweeper(self) -> Sweeper:
         """The repair pass."""
         return Sweeper(
@@ -175,8 +222,11 @@ class Gristmill:
             history_seconds=self.settings.tasks.history_days * 24 * 3600,
             record=self.totals.add_duties,
             extra=(
+                Duty("schedules.fired", self.schedules.fire_due),
                 Duty("events.counted", self.totals.store),
                 Duty("alerts.changed", self.alert_watch.check),
+                Duty("deliveries.made", self.posting.tend),
+                Duty("deliveries.purged", self.posting.purge),
                 Duty("engine.canary", lambda: self.engines.tend_canary(self.store)),
                 *tidying_duties(self.store, self.index, self.blobs, self.paths.temp, self.clock),
             ),
@@ -184,6 +234,7 @@ class Gristmill:
 
     def close(self) -> None:
         """Close connections and let go of models."""
+        self.posting.close()
         self.engine.close()
         self.embedders.close()
         self.bell.close()

@@ -3,28 +3,32 @@
 Registers and submits; reading and parsing happen in workers.
 """
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from gristmill.app.embedders import Embedders
 from gristmill.errors import InvalidInput, LimitExceeded, NotFound
-from gristmill.index.model import Collection, Document, Material, NewDocument, Origin
+from gristmill.index.model import Collection, Document, NewDocument, Origin
 from gristmill.index.ports import BlobStore, IndexStore
 from gristmill.index.recipe import Selection, select_stale
 from gristmill.settings.model import Settings
-from gristmill.steps.formats import BY_SUFFIX, Format
-from gristmill.steps.names import shortened
-from gristmill.steps.paths import check_path
+from gristmill.steps.paths import check_path, check_place
+from gristmill.steps.sources import (
+    address_document,
+    check_url,
+    file_document,
+    is_url,
+    material_of,
+    printable,
+    walk_files,
+)
 from gristmill.tasks.model import NewTask, Task
 from gristmill.tasks.service import TaskService
 
 __all__ = ["Documents", "check_url", "is_url", "upload_name", "walk_files"]
 
-_NAME_CHARS = 255
 _COLLECTION_CHARS = 100
 
 
@@ -65,7 +69,7 @@ class Documents:
                     source=f"upload:{name}",
                     origin=Origin.UPLOAD,
                     name=name,
-                    material=_material(name),
+                    material=material_of(name),
                     blob_id=blob_id,
                     size=size,
                     declared_type=declared_type,
@@ -79,8 +83,19 @@ class Documents:
 
     def check_paths(self, paths: Sequence[str]) -> list[tuple[str, str]]:
         """Each path with links resolved, and the configured root that allows it; refuses all if it refuses one."""
-        roots = [str(root.expanduser().resolve()) for root in self._settings.sources.roots]
+        roots = self._roots()
         return [check_path(path, roots) for path in paths]
+
+    def _roots(self) -> list[str]:
+        return [str(root.expanduser().resolve()) for root in self._settings.sources.roots]
+
+    def named_source(self, source: str, *, folders: bool) -> dict[str, str]:
+        """What a payload needs to read what a client names: a URL, or under the roots a file or one of ``folders``."""
+        if is_url(source):
+            check_url(source)
+            return {"source": source}
+        real, root = check_place(source, self._roots()) if folders else check_path(source, self._roots())
+        return {"source": real, "root": root}
 
     def register_paths(self, paths: Sequence[str], *, collection: str) -> list[Document]:
         """Register files named by a client: only under the configured roots."""
@@ -93,30 +108,12 @@ class Documents:
 
     def _register_files(self, files: Sequence[tuple[str, str]], collection: str) -> list[Document]:
         self.collection(collection)
-        new = []
-        for real, root in files:
-            status = Path(real).stat()
-            new.append(
-                NewDocument(
-                    source=real,
-                    origin=Origin.PATH,
-                    name=_printable(PurePath(real).name),
-                    material=_material(real),
-                    root=root,
-                    size=status.st_size,
-                    mtime_ns=status.st_mtime_ns,
-                )
-            )
-        return self._index.register(collection, new)
+        return self._index.register(collection, [file_document(real, root) for real, root in files])
 
     def register_urls(self, urls: Sequence[str], *, collection: str) -> list[Document]:
         """Register addresses; whether they may be fetched is decided when they are."""
         self._bounded(urls, "urls")
-        new = []
-        for url in urls:
-            check_url(url)
-            name = unquote(PurePath(urlsplit(url).path).name) or urlsplit(url).netloc
-            new.append(NewDocument(source=url, origin=Origin.URL, name=_printable(name), material=_material(name)))
+        new = [address_document(url) for url in urls]
         self.collection(collection)
         return self._index.register(collection, new)
 
@@ -167,55 +164,15 @@ class Documents:
             payload["blob_id"] = blob_id
         elif source is None or not source.strip():
             raise InvalidInput("source_missing", field="source")
-        elif is_url(source):
-            check_url(source)
-            payload["source"] = source
         else:
-            ((payload["source"], payload["root"]),) = self.check_paths([source])
+            payload |= self.named_source(source, folders=False)
         return self._tasks.submit("process_document", payload, **task_options)
-
-
-def is_url(source: str) -> bool:
-    """Whether ``source`` names something on the web rather than a file."""
-    return "://" in source
-
-
-def check_url(url: str) -> None:
-    """:class:`InvalidInput` unless ``url`` is an http or https address with a host; fetching it checks far more."""
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise InvalidInput("url_invalid", field="url", reason="not a URL") from None
-    if parts.scheme not in ("http", "https"):
-        raise InvalidInput("url_scheme_unsupported", field="url", scheme=parts.scheme or "none")
-    if not usable:
-        raise InvalidInput("url_invalid", field="url", reason="no usable host or port")
-    if parts.username is not None or parts.password is not None:
-        raise InvalidInput("url_with_credentials", field="url", host=parts.hostname)
 
 
 def upload_name(filename: str | None) -> str:
     """The last part of an uploaded file's name, printable and not too long."""
-    name = _printable(PurePath((filename or "").replace("\\", "/")).name)
+    name = printable(PurePath((filename or "").replace("\\", "/")).name)
     return name if name.strip(".") else "upload"
-
-
-def walk_files(folder: Path) -> Iterator[Path]:
-    """The files below ``folder`` whose format is known, in a stable order; hidden files and folders are passed over."""
-    for directory, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and PurePath(name).suffix.lower() in BY_SUFFIX:
-                yield Path(directory) / name
-
-
-def _material(name: str) -> Material:
-    return Material.CODE if BY_SUFFIX.get(PurePath(name).suffix.lower()) is Format.CODE else Material.TEXT
-
-
-def _printable(name: str) -> str:
-    return shortened("".join(char for char in name if char.isprintable()), _NAME_CHARS)
 
 
 def _check_collection_name(name: str) -> None:

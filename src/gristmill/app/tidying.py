@@ -1,7 +1,7 @@
 """What the sweeper tidies beyond the task rows: unpublished versions, unused uploads, temporary files of the dead."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gristmill.clock import Clock
@@ -10,7 +10,7 @@ from gristmill.tasks.model import TaskFilter, TaskState
 from gristmill.tasks.ports import TaskStore
 from gristmill.tasks.sweeper import Duty
 
-__all__ = ["tidying_duties"]
+__all__ = ["tidying", "tidying_duties"]
 
 _ABANDONED_SECONDS = 48 * 3600
 """No attempt lives longer than a day, so what is unpublished and older than this is nobody's."""
@@ -31,6 +31,16 @@ _MANY = 1000
 
 def tidying_duties(store: TaskStore, index: IndexStore, blobs: BlobStore, temp: Path, clock: Clock) -> tuple[Duty, ...]:
     """The duties, each carried out seldom: none is urgent."""
+    return (
+        *(Duty(name, _seldom(duty, clock)) for name, duty in tidying(store, index, blobs, temp, clock).items()),
+        Duty("index.maintained", _seldom(index.maintain, clock, seconds=_MAINTAIN_SECONDS)),
+    )
+
+
+def tidying(
+    store: TaskStore, index: IndexStore, blobs: BlobStore, temp: Path, clock: Clock
+) -> Mapping[str, Callable[[], int]]:
+    """What is nobody's any more, by the name of the duty that removes it whenever it is called."""
 
     def purge_versions() -> int:
         return index.purge_abandoned(started_before=clock.now() - _ABANDONED_SECONDS * 1_000_000)
@@ -47,13 +57,12 @@ def tidying_duties(store: TaskStore, index: IndexStore, blobs: BlobStore, temp: 
     def purge_temp() -> int:
         return _purge_temp(store, temp)
 
-    return (
-        Duty("versions.purged", _seldom(purge_versions, clock)),
-        Duty("deletions.purged", _seldom(purge_deleted, clock)),
-        Duty("uploads.purged", _seldom(purge_blobs, clock)),
-        Duty("temp.purged", _seldom(purge_temp, clock)),
-        Duty("index.maintained", _seldom(index.maintain, clock, seconds=_MAINTAIN_SECONDS)),
-    )
+    return {
+        "versions.purged": purge_versions,
+        "deletions.purged": purge_deleted,
+        "uploads.purged": purge_blobs,
+        "temp.purged": purge_temp,
+    }
 
 
 def _seldom(duty: Callable[[], int], clock: Clock, *, seconds: float = _TIDY_SECONDS) -> Callable[[], int]:

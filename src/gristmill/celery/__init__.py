@@ -15,8 +15,10 @@ from gristmill.kinds import KINDS
 __all__ = [
     "app",
     "batch_index_task",
+    "clean_up_task",
     "delete_index_task",
     "index_document_task",
+    "index_source_task",
     "ping_task",
     "process_document_task",
     "reembed_collection_task",
@@ -44,8 +46,10 @@ app: Any = make_app(_configuration, cls=Application)
 
 _tasks = {kind: _task(kind) for kind in KINDS}
 batch_index_task = _tasks["batch_index"]
+clean_up_task = _tasks["clean_up"]
 delete_index_task = _tasks["delete_index"]
 index_document_task = _tasks["index_document"]
+index_source_task = _tasks["index_source"]
 ping_task = _tasks["ping"]
 process_document_task = _tasks["process_document"]
 reembed_collection_task = _tasks["reembed_collection"]

@@ -11,7 +11,7 @@ from gristmill.clock import from_micros, to_rfc3339
 
 if TYPE_CHECKING:
     from gristmill.db.keys import ApiKey
-    from gristmill.index.model import Collection, Document, Hit, Version
+    from gristmill.index.model import Collection, Document, Hit, Snapshot, Version
     from gristmill.tasks.kind import Kind
     from gristmill.tasks.model import Event, Task, Worker
 
@@ -26,6 +26,7 @@ __all__ = [
     "hit_json",
     "key_json",
     "kind_json",
+    "snapshot_json",
     "task_json",
     "version_json",
     "when",
@@ -147,6 +148,20 @@ def document_json(document: "Document", language: str) -> dict[str, Any]:
         "error": None if document.error is None else error_json(document.error, language),
         "created_at": to_rfc3339(document.created_at),
         "indexed_at": to_rfc3339(document.indexed_at),
+    }
+
+
+def snapshot_json(snapshot: "Snapshot") -> dict[str, Any]:
+    """Everything about a snapshot."""
+    return {
+        "id": snapshot.id,
+        "collection": snapshot.collection,
+        "name": snapshot.name,
+        "is_automatic": snapshot.is_automatic,
+        "embedder": snapshot.space.embedder,
+        "documents": snapshot.document_count,
+        "chunks": snapshot.chunk_count,
+        "created_at": to_rfc3339(snapshot.created_at),
     }
 
 

@@ -21,6 +21,8 @@ _TABLES = (
     schema.chunks,
     schema.version_chunks,
     schema.embeddings,
+    schema.snapshots,
+    schema.snapshot_documents,
     schema.tasks,
     schema.task_events,
     schema.task_items,
@@ -31,6 +33,7 @@ _TABLES = (
     schema.event_cursors,
     schema.alerts,
     schema.alert_notices,
+    schema.schedules,
 )
 """In an order in which no row refers to one that is not there yet. Who leads is settled anew."""
 _OCCUPIED = (schema.collections, schema.tasks, schema.api_keys)

@@ -32,12 +32,16 @@ __all__ = [
     "chunks",
     "collections",
     "controls",
+    "delivery_is_pending",
     "documents",
     "duty_totals",
     "embeddings",
     "event_cursors",
     "leaders",
     "metadata",
+    "schedules",
+    "snapshot_documents",
+    "snapshots",
     "spaces",
     "task_events",
     "task_is_ready",
@@ -48,6 +52,8 @@ __all__ = [
     "tickets",
     "version_chunks",
     "versions",
+    "webhook_deliveries",
+    "webhooks",
     "workers",
 ]
 
@@ -139,6 +145,7 @@ tasks = Table(
     Column("finished_at", BigInteger),
     Column("cancel_requested", Boolean(create_constraint=False), nullable=False),
     Column("waiting", Boolean(create_constraint=False), nullable=False),
+    Column("halts", Boolean(create_constraint=False), nullable=False),
     Column("worker_id", Text),
     Column("slot", Integer),
     Column("engine", Text),
@@ -225,6 +232,34 @@ controls = Table(
     Column("changed_at", BigInteger, nullable=False),
 )
 
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("cron", Text),
+    Column("timezone", Text),
+    Column("every_seconds", BigInteger),
+    Column("kind", Text, nullable=False),
+    Column("payload", JsonText, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("collection", Text),
+    Column("misfire", Text, nullable=False),
+    Column("overlap", Text, nullable=False),
+    Column("paused", Boolean(create_constraint=False), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("next_tick_at", BigInteger, nullable=False),
+    Column("last_tick_at", BigInteger),
+    Column("last_run_at", BigInteger),
+    Column("last_task_id", Text),
+    Column("fired", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("missed", BigInteger, nullable=False),
+    Column("error", JsonText),
+    Column("revision", BigInteger, nullable=False),
+)
+
 collections = Table(
     "collections",
     metadata,
@@ -269,6 +304,7 @@ documents = Table(
     Column("size", BigInteger),
     Column("mtime_ns", BigInteger),
     Column("current_version_id", BigInteger),
+    Column("held_version_id", BigInteger),
     Column("generation", BigInteger, nullable=False),
     Column("error", JsonText),
     Column("created_at", BigInteger, nullable=False),
@@ -333,6 +369,33 @@ embeddings = Table(
     Column("vector", Embedding, nullable=False),
 )
 
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("collection_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("is_automatic", Boolean(create_constraint=False), nullable=False),
+    Column("space_id", BigInteger, nullable=False),
+    Column("chunk_size", BigInteger, nullable=False),
+    Column("chunk_overlap", BigInteger, nullable=False),
+    Column("document_count", BigInteger, nullable=False),
+    Column("chunk_count", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+snapshot_documents = Table(
+    "snapshot_documents",
+    metadata,
+    Column("snapshot_id", BigInteger, primary_key=True),
+    Column("document_id", BigInteger, primary_key=True),
+    Column("version_id", BigInteger),
+    Column("name", Text, nullable=False),
+    Column("blob_id", Text),
+    Column("size", BigInteger),
+    Column("mtime_ns", BigInteger),
+)
+
 task_totals = Table(
     "task_totals",
     metadata,
@@ -388,3 +451,38 @@ tickets = Table(
     Column("key_id", Text),
     Column("expires_at", BigInteger, nullable=False),
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("wants", JsonText, nullable=False),
+    Column("active", Boolean(create_constraint=False), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("free_at", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("webhook_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("body", JsonText, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("error", JsonText),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+
+# Spelled as its partial index spells it, like those of tasks.
+delivery_is_pending: ColumnElement[bool] = literal_column("(webhook_deliveries.state = 'pending')")

@@ -80,8 +80,10 @@ class _Snapshot:
 class _Matrix:
     """The vectors of one space, as a chain of snapshots; only the holder of ``lock`` makes the next one."""
 
-    def __init__(self, space_id: int) -> None:
+    def __init__(self, space_id: int, generation: int) -> None:
         self.space_id = space_id
+        self.generation = generation
+        """That of the collection when the space was seen to answer for it."""
         self.lock = threading.Lock()
         self.snapshot: _Snapshot | None = None
 
@@ -131,7 +133,7 @@ class VectorIndex:
             return None
         if state.active_space_id != space_id:
             raise Conflict("space_replaced", space_id=space_id)
-        matrix = self._matrix(collection_id, space_id)
+        matrix = self._matrix(collection_id, space_id, state.generation)
         snapshot = matrix.snapshot
         if snapshot is not None and snapshot.generation >= state.generation:
             return snapshot
@@ -142,13 +144,13 @@ class VectorIndex:
                 matrix.snapshot = snapshot
             return snapshot
 
-    def _matrix(self, collection_id: int, space_id: int) -> _Matrix:
+    def _matrix(self, collection_id: int, space_id: int, generation: int) -> _Matrix:
         with self._lock:
             matrix = self._matrices.get(collection_id)
-            if matrix is None or matrix.space_id < space_id:
-                matrix = self._matrices[collection_id] = _Matrix(space_id)
+            if matrix is None or (matrix.space_id != space_id and matrix.generation < generation):
+                matrix = self._matrices[collection_id] = _Matrix(space_id, generation)
             # A reader that was overtaken by a switch of spaces answers from a matrix of its own and lets it go.
-            return matrix if matrix.space_id == space_id else _Matrix(space_id)
+            return matrix if matrix.space_id == space_id else _Matrix(space_id, generation)
 
     def _refreshed(self, old: _Snapshot | None, collection_id: int, space_id: int, dimension: int) -> _Snapshot | None:
         with self._database.read() as connection:

@@ -20,9 +20,13 @@ __all__ = [
     "Material",
     "NewDocument",
     "Origin",
+    "PlacedChunk",
     "Publication",
+    "Restoration",
     "Scored",
     "SearchMode",
+    "Snapshot",
+    "SourceState",
     "Space",
     "StagedChunk",
     "StoredChunk",
@@ -121,6 +125,15 @@ class NewDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """What a document's bytes were when they were read last."""
+
+    content_hash: str
+    size: int | None
+    mtime_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One thing handed in."""
 
@@ -144,6 +157,8 @@ class Document:
     indexed_at: int | None = None
     version: "Version | None" = None
     """The published version that answers searches."""
+    held: SourceState | None = None
+    """Set while an older version answers: as long as the source is like this, it is left at that."""
     error: Mapping[str, Any] | None = None
     """``{"type", "code", "facts"}`` of the latest failure."""
 
@@ -168,6 +183,38 @@ class Version:
     title: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notices: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Which versions a collection showed at one moment; they are kept for as long as it is."""
+
+    id: int
+    collection: str
+    name: str
+    is_automatic: bool
+    """Taken before another one was restored; the next restoring replaces it."""
+    space: "Space"
+    chunk_size: int
+    chunk_overlap: int
+    document_count: int
+    chunk_count: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoration:
+    """What restoring a snapshot changed."""
+
+    snapshot: Snapshot
+    before: Snapshot
+    """Leads back."""
+    changed: int
+    """Documents that show another version now."""
+    returned: int
+    """Documents that had been deleted since."""
+    removed: int
+    """Documents that had come since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +246,16 @@ class ChunkPlace:
     page: int | None = None
     headings: tuple[str, ...] = ()
     part: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedChunk:
+    """A chunk of a version as it is kept."""
+
+    position: int
+    content_hash: str
+    text: str
+    place: ChunkPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,11 @@ from gristmill.index.model import (
     DocumentFilter,
     Hit,
     NewDocument,
+    PlacedChunk,
     Publication,
+    Restoration,
     Scored,
+    Snapshot,
     Space,
     StagedChunk,
     StoredChunk,
@@ -89,6 +92,43 @@ class IndexStore(Protocol):
 
     def versions(self, document_id: int) -> Sequence[Version]:
         """Published versions that are kept, newest first."""
+        ...
+
+    def version(self, document_id: int, number: int) -> Version:
+        """One of them; :class:`NotFound` (``document_not_found``, ``version_not_found``)."""
+        ...
+
+    def version_chunks(self, version_id: int) -> Sequence[PlacedChunk]:
+        """All chunks of a version, in order; none if it is not kept any more."""
+        ...
+
+    def roll_back(self, document_id: int, number: int) -> Document:
+        """Let an earlier version answer again, or a later one; durable.
+
+        Nothing is embedded. As long as the source stays as it is now, indexing leaves it at that, unless it is forced.
+        :class:`NotFound` as :meth:`version`; :class:`Conflict` (``version_not_embedded``) if the collection's embedder
+        was changed and has never seen the version.
+        """
+        ...
+
+    def take_snapshot(self, collection: str, name: str) -> Snapshot:
+        """Keep what the collection shows now, and its settings, under a name; durable."""
+        ...
+
+    def snapshots(self, collection: str) -> Sequence[Snapshot]:
+        """Those of the collection, newest first."""
+        ...
+
+    def restore(self, collection: str, snapshot_id: int) -> Restoration:
+        """Let the collection show what it showed then, at once for every reader; durable, and nothing is embedded.
+
+        Documents that were deleted since come back, those that came since are removed. What it showed before is kept
+        as an automatic snapshot, in place of the last one. :class:`NotFound` (``snapshot_not_found``).
+        """
+        ...
+
+    def forget_snapshot(self, collection: str, snapshot_id: int, *, keep_versions: int) -> None:
+        """Give up a snapshot and what was kept for its sake alone; :class:`NotFound` (``snapshot_not_found``)."""
         ...
 
     def known_hashes(self, document_id: int, space_id: int, content_hashes: Iterable[str]) -> set[str]:

@@ -10,7 +10,16 @@ from gristmill.ids import content_hash
 from gristmill.index.model import Collection, Document, Origin
 from gristmill.index.ports import IndexStore
 
-__all__ = ["RECIPE", "Selection", "fingerprint", "is_refused", "is_untouched", "recipe_hash", "select_stale"]
+__all__ = [
+    "RECIPE",
+    "Selection",
+    "fingerprint",
+    "is_refused",
+    "is_unchanged",
+    "is_untouched",
+    "recipe_hash",
+    "select_stale",
+]
 
 RECIPE = "2"
 """Raised whenever the parser or the splitter would cut the same bytes differently, or more of a chunk is indexed."""
@@ -47,16 +56,25 @@ def fingerprint(document: Document, collection: Collection) -> Mapping[str, Any]
 
 
 def is_untouched(document: Document, collection: Collection) -> bool:
-    """Whether the published version is of the very bytes and settings that indexing would find."""
+    """Whether indexing would find the very bytes and settings that the published version is of, or was chosen over."""
     version = document.version
     if version is None:
         return False
     seen = fingerprint(document, collection)
-    if seen is None or version.settings_hash != seen["recipe"]:
+    if seen is None or (document.held is None and version.settings_hash != seen["recipe"]):
         return False
+    latest = document.held or version
     if document.origin is Origin.UPLOAD:
-        return bool(version.content_hash == seen["content"])
-    return (version.size, version.mtime_ns) == (seen["size"], seen["mtime_ns"])
+        return bool(latest.content_hash == seen["content"])
+    return (latest.size, latest.mtime_ns) == (seen["size"], seen["mtime_ns"])
+
+
+def is_unchanged(document: Document, recipe: str, content: str) -> bool:
+    """The same of bytes that were read, with the hash ``content``."""
+    if document.held is not None:
+        return document.held.content_hash == content
+    version = document.version
+    return version is not None and (version.content_hash, version.settings_hash) == (content, recipe)
 
 
 def is_refused(document: Document, collection: Collection) -> bool:

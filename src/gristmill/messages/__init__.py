@@ -5,7 +5,23 @@ One file per area holds its part of the catalogue; a message is found by its cod
 
 from collections.abc import Mapping
 
-from gristmill.messages import api, celery, cli, documents, engines, index, monitoring, rq, settings, steps, tasks
+from gristmill.messages import (
+    api,
+    celery,
+    cli,
+    documents,
+    engines,
+    index,
+    monitoring,
+    rq,
+    schedules,
+    settings,
+    steps,
+    tasks,
+    versions,
+    webhooks,
+    workflows,
+)
 from gristmill.messages.model import Message
 
 __all__ = ["CATALOGUE", "LANGUAGES", "Message", "render"]
@@ -21,9 +37,13 @@ CATALOGUE: Mapping[str, Message] = {
     **index.MESSAGES,
     **monitoring.MESSAGES,
     **rq.MESSAGES,
+    **schedules.MESSAGES,
     **settings.MESSAGES,
     **steps.MESSAGES,
     **tasks.MESSAGES,
+    **versions.MESSAGES,
+    **workflows.MESSAGES,
+    **webhooks.MESSAGES,
 }
 
 

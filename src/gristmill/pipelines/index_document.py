@@ -12,7 +12,7 @@ from gristmill.errors import GristmillError, NotFound
 from gristmill.ids import content_hash
 from gristmill.index.model import ChunkPlace, Collection, Document, Publication, StagedChunk, VersionDraft
 from gristmill.index.ports import IndexStore
-from gristmill.index.recipe import fingerprint, is_untouched, recipe_hash
+from gristmill.index.recipe import fingerprint, is_unchanged, is_untouched, recipe_hash
 from gristmill.kinds import DeleteIndex, IndexDocument
 from gristmill.pipelines.fetching import Fetcher
 from gristmill.steps.model import Fetched, Parsed, Piece
@@ -90,8 +90,7 @@ class DocumentIndexer:
         mtime_ns = seen.get("mtime_ns") if seen else None
         fetched = self._fetcher.document(document, into=lambda: context.temp_dir)
         recipe = recipe_hash(collection)
-        version = document.version
-        if not force and version and (version.content_hash, version.settings_hash) == (fetched.content_hash, recipe):
+        if not force and is_unchanged(document, recipe, fetched.content_hash):
             return Completed(
                 result=unchanged(document),
                 effect=lambda tx: self._index.touch(tx, document.id, size=fetched.size, mtime_ns=mtime_ns),

@@ -21,10 +21,12 @@ __all__ = [
     "KindSettings",
     "LogSettings",
     "RedisSettings",
+    "ScheduleSettings",
     "Settings",
     "SourceSettings",
     "TaskSettings",
     "TracingSettings",
+    "WebhookSettings",
     "WorkerSettings",
 ]
 
@@ -110,6 +112,15 @@ class TaskSettings(_Section):
     result_expires_seconds: int = Field(3600, ge=1, description="How long bulky results are kept.")
     history_days: float = Field(30.0, gt=0, description="How long ended tasks are kept as history.")
     kinds: dict[str, KindSettings] = Field(default_factory=dict, description="Overrides per task kind.")
+
+
+class ScheduleSettings(_Section):
+    """Recurring tasks."""
+
+    timezone: str = Field("UTC", description="Time zone of cron rules that name none, such as `Europe/Berlin`.")
+    grace_seconds: float = Field(
+        60.0, gt=0, le=24 * 3600, description="A tick that nobody looked at for longer than this was missed."
+    )
 
 
 class SourceSettings(_Section):
@@ -224,6 +235,16 @@ class AlertSettings(_Section):
     webhook_timeout_seconds: float = Field(10.0, gt=0, le=60, description="Time for one post.")
 
 
+class WebhookSettings(_Section):
+    """Telling receivers of the ends of tasks."""
+
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Hosts (`host` or `host:port`) that may be posted to although their address is private."
+    )
+    timeout_seconds: float = Field(10.0, gt=0, le=60, description="Time for one post.")
+    keep_days: float = Field(7.0, ge=1, description="How long the log of deliveries is kept.")
+
+
 class TracingSettings(_Section):
     """Spans for OpenTelemetry; needs `gristmill[otel]`."""
 
@@ -250,6 +271,7 @@ class Settings(_Section):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
     tasks: TaskSettings = Field(default_factory=TaskSettings)
+    schedules: ScheduleSettings = Field(default_factory=ScheduleSettings)
     sources: SourceSettings = Field(default_factory=SourceSettings)
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     index: IndexSettings = Field(default_factory=IndexSettings)
@@ -257,4 +279,5 @@ class Settings(_Section):
     flower: FlowerSettings = Field(default_factory=FlowerSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     tracing: TracingSettings = Field(default_factory=TracingSettings)

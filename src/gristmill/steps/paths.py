@@ -6,12 +6,12 @@ allowed folders, not even whether it exists.
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gristmill.errors import Forbidden, InvalidInput
 
-__all__ = ["check_path", "is_inside"]
+__all__ = ["check_path", "check_place", "is_inside"]
 
 
 def check_path(path: str, roots: Sequence[str]) -> tuple[str, str]:
@@ -20,6 +20,21 @@ def check_path(path: str, roots: Sequence[str]) -> tuple[str, str]:
     Raises ``InvalidInput`` for a path that is not absolute, does not exist, cannot be read or is no regular file, and
     ``Forbidden`` for one outside all ``roots``.
     """
+    real, root, mode = _found(path, roots, is_inside)
+    if not stat.S_ISREG(mode):
+        raise InvalidInput("path_not_regular", field="path", name=Path(path).name)
+    return real, root
+
+
+def check_place(path: str, roots: Sequence[str]) -> tuple[str, str]:
+    """What :func:`check_path` does, for folders as well, the roots themselves included."""
+    real, root, mode = _found(path, roots, lambda real, root: real == root or is_inside(real, root))
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InvalidInput("path_not_regular", field="path", name=Path(path).name)
+    return real, root
+
+
+def _found(path: str, roots: Sequence[str], is_allowed: Callable[[str, str], bool]) -> tuple[str, str, int]:
     given = Path(path)
     name = given.name
     if "\0" in path or not given.is_absolute():
@@ -29,7 +44,7 @@ def check_path(path: str, roots: Sequence[str]) -> tuple[str, str]:
     except OSError as error:
         # A link that is replaced while it is followed.
         raise InvalidInput("path_not_readable", field="path", name=name) from error
-    root = next((real_root for root in roots if is_inside(real, real_root := os.path.realpath(root))), None)
+    root = next((real_root for root in roots if is_allowed(real, real_root := os.path.realpath(root))), None)
     if root is None:
         raise Forbidden("path_outside_roots", name=name)
     try:
@@ -38,9 +53,7 @@ def check_path(path: str, roots: Sequence[str]) -> tuple[str, str]:
         raise InvalidInput("path_not_found", field="path", name=name) from error
     except OSError as error:
         raise InvalidInput("path_not_readable", field="path", name=name) from error
-    if not stat.S_ISREG(mode):
-        raise InvalidInput("path_not_regular", field="path", name=name)
-    return real, root
+    return real, root, mode
 
 
 def is_inside(real: str, root: str) -> bool:

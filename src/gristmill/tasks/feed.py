@@ -67,13 +67,14 @@ class Update:
 
 
 class Feed:
-    """Follows all tasks from now on; for one thread at a time."""
+    """Follows all tasks from now on, or from what happened ``after`` a moment; for one thread at a time."""
 
-    def __init__(self, store: TaskStore, clock: Clock) -> None:
+    def __init__(self, store: TaskStore, clock: Clock, *, after: int | None = None) -> None:
         self._store = store
         self._clock = clock
-        self._tail = store.tail()
+        self._tail = store.tail(after=after)
         self._progress: dict[str, Progress] = {}
+        """Of the tasks that run, as it was told, or else as it was when they were first seen."""
         self._looked_at = float("-inf")
 
     @property
@@ -82,13 +83,18 @@ class Feed:
         return self._tail.position
 
     def look(self) -> Update | None:
-        """What has happened since the last look; None while it is not known where that begins."""
+        """What has happened since the last look; None while it is not known where that begins.
+
+        What it had read when it raised is not told later: whoever goes on begins anew after the last update.
+        """
         events = self._tail.read(limit=_EVENTS)
         cursor = self._tail.position
         if cursor is None:
             return None
         tasks = _tasks_of(self._store, events)
         running = [task for task in self._moved() if task.id not in tasks]
+        # What is told of those with events, which may be less than was found a moment later.
+        self._progress.update((task.id, task.progress) for task in tasks.values() if not task.state.is_final)
         return Update(cursor=cursor, events=events, tasks=tasks, running=running)
 
     def _moved(self) -> list[Task]:

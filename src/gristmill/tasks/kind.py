@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -12,7 +12,7 @@ from gristmill.errors import InvalidInput
 from gristmill.tasks.model import UNDECODABLE
 from gristmill.tasks.retry import RetryPolicy
 
-__all__ = ["Kind", "decode_payload"]
+__all__ = ["Kind", "decode_payload", "fields_of", "first_missing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,8 @@ class Kind:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-def decode_payload(kind: Kind, payload: Mapping[str, Any]) -> Any:
-    """``payload`` as an instance of the kind's payload type.
+def decode_payload(kind: Kind, payload: Mapping[str, Any], *, unchecked: Collection[str] = ()) -> Any:
+    """``payload`` as an instance of the kind's payload type; the values of ``unchecked`` fields are not known yet.
 
     Raises :class:`InvalidInput` that names the field that is unknown (``payload_field_unknown``), missing
     (``payload_field_missing``) or of the wrong type (``payload_field_type``); or ``payload_undecodable``.
@@ -43,12 +43,26 @@ def decode_payload(kind: Kind, payload: Mapping[str, Any]) -> Any:
         if name not in payload:
             if declared.default is dataclasses.MISSING and declared.default_factory is dataclasses.MISSING:
                 raise InvalidInput("payload_field_missing", kind=kind.name, field=name)
-        elif not _fits(payload[name], hints[name]):
+        elif name not in unchecked and not _fits(payload[name], hints[name]):
             expected = getattr(hints[name], "__name__", str(hints[name]))
             raise InvalidInput(
                 "payload_field_type", kind=kind.name, field=name, value=repr(payload[name])[:80], expected=expected
             )
     return kind.payload(**payload)
+
+
+def fields_of(kind: Kind) -> Sequence[str]:
+    """The fields of the kind's payload, in their order."""
+    return tuple(_declared(kind.payload)[1])
+
+
+def first_missing(kind: Kind, payload: Mapping[str, Any]) -> str | None:
+    """The first field that a payload of the kind needs and this one lacks."""
+    for name, declared in _declared(kind.payload)[1].items():
+        is_needed = declared.default is dataclasses.MISSING and declared.default_factory is dataclasses.MISSING
+        if is_needed and name not in payload:
+            return name
+    return None
 
 
 @cache
@@ -64,6 +78,8 @@ def _fits(value: object, hint: Any) -> bool:
     if origin is list:
         (item,) = get_args(hint)
         return isinstance(value, list) and all(_fits(entry, item) for entry in value)
+    if origin is dict:
+        return isinstance(value, dict)
     if hint is float:
         # JSON has no form for infinity and NaN, although Python's reader accepts them, and no bound for integers.
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

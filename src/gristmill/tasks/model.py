@@ -215,6 +215,8 @@ class TaskFilter:
     engines: Sequence[str] = ()
     collection: str | None = None
     parent_id: str | None = None
+    ancestor_id: str | None = None
+    """The task that started them, or started what started them, and so on."""
     created_after: int | None = None
     created_before: int | None = None
     text: str | None = None
@@ -263,6 +265,8 @@ class Waiting(Attempted):
 
     spawn: Sequence[NewTask]
     checkpoint: Json = field(default_factory=dict)
+    halts: bool = False
+    """Whether those that have not begun are cancelled as soon as one has failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,8 @@ class TaskStore(Protocol):
         the task became final, its parent's progress advanced by one unit and the parent resumed if it waits and no
         other child is open.
 
+        Where the parent waits with ``halts`` and the task has failed, its siblings that have not begun are cancelled.
+
         Many children that a task is going to wait for may be added, and run, before that transaction; those that have
         ended by then count in its progress. If the attempt ends in between, the next finds them.
         """

@@ -30,6 +30,7 @@ from gristmill.tasks.model import (
     TaskError,
 )
 from gristmill.tasks.ports import Handler, TaskStore
+from gristmill.tasks.references import has_reference, resolved
 from gristmill.tasks.secrets import NO_VAULT, Vault, opened
 
 __all__ = ["Guard", "Runner"]
@@ -109,7 +110,10 @@ class Runner:
     def _handle(self, task: Task, context: RunContext) -> Outcome:
         try:
             kind = self._kinds[task.kind]
-            payload = decode_payload(kind, opened(kind, task.payload, self._vault))
+            given = opened(kind, task.payload, self._vault)
+            if task.parent_id is not None and has_reference(given):
+                given = resolved(given, self._store)
+            payload = decode_payload(kind, given)
             returned = self._handlers[task.kind](context, payload)
         except (Stop, Exception) as error:  # noqa: BLE001 - every failure has its place in the outcome table
             return self._classify(task, error)

@@ -16,6 +16,7 @@ from gristmill.logs import get_log
 from gristmill.tasks.kind import Kind, decode_payload
 from gristmill.tasks.model import Event, Json, NewTask, Task, TaskFilter, TaskState
 from gristmill.tasks.ports import Engine, TaskStore
+from gristmill.tasks.references import open_fields
 from gristmill.tasks.secrets import NO_VAULT, Vault, sealed
 
 __all__ = ["TaskService", "eta_seconds"]
@@ -67,7 +68,8 @@ class TaskService:
             raise InvalidInput("kind_unknown", kind=kind, known=", ".join(sorted(self._kinds)))
         if not 0 <= priority <= 9:
             raise InvalidInput("priority_out_of_range", value=priority)
-        decode_payload(rules, payload)
+        # Only what another task starts may use another's result.
+        decode_payload(rules, payload, unchecked=() if parent_id is None else open_fields(payload))
         request = json.dumps([kind, payload, priority, delay_seconds, collection], sort_keys=True)
         task_id = task_id or new_id()
         return NewTask(
@@ -112,6 +114,10 @@ class TaskService:
     def get(self, task_id: str) -> Task:
         """The task; :class:`NotFound` if there is none."""
         return self._store.get(task_id)
+
+    def get_many(self, task_ids: Sequence[str]) -> list[Task]:
+        """Those of the tasks that exist, in the order asked for."""
+        return self._store.get_many(task_ids)
 
     def find(self, where: TaskFilter, *, limit: int = 50, before: int | None = None) -> list[Task]:
         """A page of matching tasks, newest first."""

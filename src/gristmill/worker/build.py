@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from gristmill.app.tidying import tidying
 from gristmill.pipelines.batch_index import BatchIndexer
+from gristmill.pipelines.clean_up import Cleaner
 from gristmill.pipelines.fetching import Fetcher
 from gristmill.pipelines.index_document import DocumentIndexer
+from gristmill.pipelines.index_source import SourceIndexer
 from gristmill.pipelines.ping import ping
 from gristmill.pipelines.process_document import DocumentProcessor
 from gristmill.pipelines.reembed_collection import CollectionReembedder
+from gristmill.tasks.compose import Composer
 
 if TYPE_CHECKING:
     from gristmill.app import Gristmill
@@ -21,12 +25,19 @@ def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
     """A handler for every kind that this installation can run."""
     fetcher = Fetcher(app.blobs, app.settings.sources)
     indexer = DocumentIndexer(app.index, fetcher, app.embedders.get, keep_versions=app.settings.index.keep_versions)
+    tidy = {
+        "items.purged": app.store.purge_items,
+        **tidying(app.store, app.index, app.blobs, app.paths.temp, app.clock),
+    }
     handlers: dict[str, Handler] = {
         "ping": ping,
         "index_document": indexer.index_document,
         "delete_index": indexer.delete_index,
         "batch_index": BatchIndexer(app.index, app.tasks.draft),
+        "index_source": SourceIndexer(app.index, app.tasks.draft, app.documents.collection),
         "process_document": DocumentProcessor(fetcher),
         "reembed_collection": CollectionReembedder(app.index, app.embedders.get),
+        "workflow": Composer(app.tasks.draft),
+        "clean_up": Cleaner(tidy),
     }
     return app.tracing.handlers(handlers)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.postgres import fresh_database
 from tests.support.service import Service, serving, working
+from tests.support.tasks import Bench
 from tests.support.waiting import eventually
 
 
@@ -47,3 +49,17 @@ def used(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Iterator[Se
     """The same, shared by tests to which it does not matter what others have left."""
     with serving(tmp_path_factory.mktemp("used"), small_limits(library)) as service:
         yield service
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The same on each database."""
+    database = {"url": fresh_database()} if request.param == "postgres" else {}
+    with serving(tmp_path_factory.mktemp("kept"), {"database": database}) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def bench(kept: Service) -> Bench:
+    """Brings tasks of ``kept`` into every state; each test looks at tasks of its own."""
+    return Bench(kept.app.store)

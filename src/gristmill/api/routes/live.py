@@ -15,7 +15,8 @@ from gristmill.api.gristmill import Service
 from gristmill.api.openapi import answers
 from gristmill.api.schemas.watching import SocketQuery, TicketView, WatchQuery
 from gristmill.api.validated import validated_query
-from gristmill.api.watchers import Frame, Hub, Watcher
+from gristmill.api.watcher import Frame, Watcher
+from gristmill.api.watchers import LAST_WORD_SECONDS, Hub
 from gristmill.db.keys import Scope
 from gristmill.db.tickets import TICKET_SECONDS
 from gristmill.tasks.feed import Wanted
@@ -24,7 +25,6 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["tasks"], route_class=StrictRoute)
 
-_LAST_WORD_SECONDS = 1.0
 _DONE, _LET_GO = 1000, 4000
 """Close codes (RFC 6455, section 7.4); the second is ours, and the message before it says why."""
 
@@ -81,7 +81,7 @@ async def _tell(socket: WebSocket, watcher: Watcher) -> None:
         await watcher.run(send)
         bye = watcher.bye()
         # Who is let go for not reading may not read this either.
-        with move_on_after(_LAST_WORD_SECONDS):
+        with move_on_after(LAST_WORD_SECONDS):
             if bye is not None:
                 await send(bye)
             await socket.close(_DONE if bye is None else _LET_GO)

@@ -13,6 +13,7 @@ from gristmill.api.gristmill import Service
 from gristmill.api.idempotency import IdempotencyKey
 from gristmill.api.openapi import answers, problems
 from gristmill.api.parameters import TaskId
+from gristmill.api.payloads import checked
 from gristmill.api.schemas.tasks import (
     ChangedTasks,
     EventList,
@@ -30,9 +31,8 @@ from gristmill.api.schemas.tasks import (
 )
 from gristmill.api.schemas.told import told
 from gristmill.app import Gristmill
-from gristmill.app.documents import check_url, is_url
 from gristmill.db.keys import Scope
-from gristmill.errors import Forbidden, InvalidInput
+from gristmill.errors import InvalidInput
 from gristmill.tasks.feed import Wanted
 from gristmill.tasks.model import Task, TaskFilter
 
@@ -124,10 +124,9 @@ def list_tasks(app: Service, reply: Reply, query: Annotated[TaskPageQuery, Query
 )
 def submit_task(app: Service, reply: Reply, key: IdempotencyKey, body: NewTaskBody) -> Envelope[TaskView]:
     """Submit a task of any kind. It is durable when this answers."""
-    _check_source(body)
     task = app.tasks.submit(
         body.kind,
-        body.payload,
+        checked(app, body.kind, body.payload),
         priority=body.priority,
         delay_seconds=body.delay_seconds,
         collection=body.collection,
@@ -135,15 +134,6 @@ def submit_task(app: Service, reply: Reply, key: IdempotencyKey, body: NewTaskBo
         idempotency_key=key,
     )
     return reply(_view(app, task, reply), "task_submitted", task_id=task.id)
-
-
-def _check_source(body: NewTaskBody) -> None:
-    # Which files may be read is decided where their path is handed in; a task that names one is past that.
-    source = body.payload.get("source")
-    if body.payload.get("root") is not None or (isinstance(source, str) and not is_url(source)):
-        raise Forbidden("payload_path_refused")
-    if isinstance(source, str):
-        check_url(source)
 
 
 @router.get(

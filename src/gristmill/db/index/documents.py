@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from gristmill.db.index import catalogue
 from gristmill.db.index.filters import conditions
 from gristmill.db.index.rows import batches, document_from, select_documents
-from gristmill.db.schema import documents, versions
+from gristmill.db.schema import documents, snapshot_documents, versions
 from gristmill.errors import Conflict, NotFound
 from gristmill.index.model import Collection, Document, DocumentFilter, DocumentState, NewDocument
 
@@ -118,7 +118,7 @@ def count(connection: Connection, where: DocumentFilter) -> int:
 
 
 def touch(connection: Connection, document_id: int, *, size: int, mtime_ns: int | None, now: int) -> None:
-    """The published version is what the bytes still are; an earlier failure is over."""
+    """The version published last is what the bytes still are; an earlier failure is over."""
     current = connection.execute(
         update(documents)
         .where(
@@ -127,14 +127,12 @@ def touch(connection: Connection, document_id: int, *, size: int, mtime_ns: int 
             documents.c.current_version_id.is_not(None),
         )
         .values(state=str(DocumentState.INDEXED), error=None, updated_at=now)
-        .returning(documents.c.current_version_id)
+        .returning(func.coalesce(documents.c.held_version_id, documents.c.current_version_id).label("latest"))
     ).first()
     if current is None:
         by_id(connection, document_id)
         raise Conflict("document_not_indexed", document_id=document_id)
-    connection.execute(
-        update(versions).where(versions.c.id == current.current_version_id).values(size=size, mtime_ns=mtime_ns)
-    )
+    connection.execute(update(versions).where(versions.c.id == current.latest).values(size=size, mtime_ns=mtime_ns))
 
 
 def record_failure(connection: Connection, document_id: int, error: Mapping[str, Any], *, now: int) -> None:
@@ -147,9 +145,11 @@ def record_failure(connection: Connection, document_id: int, error: Mapping[str,
 
 
 def known_blobs(connection: Connection, blob_ids: Sequence[str]) -> set[str]:
-    """Which uploads a document that is not deleted refers to."""
+    """Which uploads a document that is not deleted, or a snapshot, refers to."""
     found: set[str] = set()
     for batch in batches(blob_ids):
         statement = select(documents.c.blob_id).where(documents.c.blob_id.in_(batch), documents.c.deleted_at.is_(None))
         found |= set(connection.execute(statement).scalars())
+        kept = select(snapshot_documents.c.blob_id).where(snapshot_documents.c.blob_id.in_(batch))
+        found |= set(connection.execute(kept).scalars())
     return found

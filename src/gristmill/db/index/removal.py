@@ -11,11 +11,12 @@ from sqlalchemy.engine import Connection
 
 from gristmill.db.database import Database
 from gristmill.db.index import catalogue, words
+from gristmill.db.index.pins import chunk_is_pinned, document_is_pinned, version_is_pinned
 from gristmill.db.index.rows import batches
-from gristmill.db.schema import chunks, collections, documents, embeddings, spaces, version_chunks, versions
+from gristmill.db.schema import chunks, collections, documents, embeddings, snapshots, spaces, version_chunks, versions
 from gristmill.index.model import DocumentState
 
-__all__ = ["hide_collection", "hide_documents", "remove_versions", "sweep", "sweep_document"]
+__all__ = ["hidden_values", "hide_collection", "hide_documents", "remove_versions", "sweep", "sweep_document"]
 
 PORTION = 1000
 """Chunks removed in one transaction: tens of milliseconds, so that other writers get their turn."""
@@ -66,7 +67,7 @@ def hide_documents(connection: Connection, document_ids: Sequence[int], *, now: 
                     documents.c.collection_id == collection_id,
                     documents.c.deleted_at.is_(None),
                 )
-                .values(_hidden(now) | {"generation": generation})
+                .values(hidden_values(now) | {"generation": generation})
             )
     asked = {document_id: place for place, document_id in enumerate(document_ids)}
     return sorted(gone, key=asked.__getitem__)
@@ -76,30 +77,36 @@ def hide_collection(connection: Connection, collection_id: int, *, now: int) -> 
     """Take a collection and its documents away from every reader, and free its name; how many documents."""
     living = (documents.c.collection_id == collection_id, documents.c.deleted_at.is_(None))
     count: int = connection.execute(select(func.count()).select_from(documents).where(*living)).scalar_one()
-    connection.execute(update(documents).where(*living).values(_hidden(now)))
+    connection.execute(update(documents).where(*living).values(hidden_values(now)))
+    connection.execute(delete(snapshots).where(snapshots.c.collection_id == collection_id))
     connection.execute(update(collections).where(collections.c.id == collection_id).values(deleted_at=now))
     return count
 
 
-def _hidden(now: int) -> dict[str, object]:
+def hidden_values(now: int) -> dict[str, object]:
+    """What a document that is taken away from every reader is given."""
     return {
         "deleted_at": now,
         "updated_at": now,
         "current_version_id": None,
+        "held_version_id": None,
         "state": str(DocumentState.REGISTERED),
         "blob_id": None,
     }
 
 
 def sweep_document(database: Database, document_id: int) -> None:
-    """Remove what a hidden document left, in portions. Versions still being built keep their row, without chunks."""
+    """Remove what a hidden document left, in portions, but for what snapshots keep.
+
+    Versions still being built keep their row, without chunks.
+    """
     numbers = [0]
     while numbers:
         with database.write() as connection:
             statement = (
                 select(chunks.c.no)
                 .join(documents, documents.c.id == chunks.c.document_id)
-                .where(documents.c.id == document_id, documents.c.deleted_at.is_not(None))
+                .where(documents.c.id == document_id, documents.c.deleted_at.is_not(None), ~chunk_is_pinned())
             )
             numbers = list(connection.execute(statement.limit(PORTION)).scalars())
             for batch in batches(numbers):
@@ -109,7 +116,8 @@ def sweep_document(database: Database, document_id: int) -> None:
                 published = versions.c.document_id.in_(
                     select(documents.c.id).where(documents.c.id == document_id, documents.c.deleted_at.is_not(None))
                 )
-                connection.execute(delete(versions).where(published, versions.c.number.is_not(None)))
+                free = (versions.c.number.is_not(None), ~version_is_pinned(versions.c.id))
+                connection.execute(delete(versions).where(published, *free))
 
 
 def sweep(database: Database, *, deleted_before: int) -> int:
@@ -117,7 +125,7 @@ def sweep(database: Database, *, deleted_before: int) -> int:
 
     The answer is how many marks those were.
     """
-    left = exists().where(chunks.c.document_id == documents.c.id)
+    left = exists().where(chunks.c.document_id == documents.c.id, ~chunk_is_pinned().correlate(chunks))
     with database.read() as connection:
         statement = select(documents.c.id).where(documents.c.deleted_at.is_not(None), left)
         unswept = list(connection.execute(statement).scalars())
@@ -156,7 +164,6 @@ def _forget(connection: Connection, deleted_before: int) -> int:
             .where(collections.c.id == row.collection_id, collections.c.forgotten < row.generation)
             .values(forgotten=row.generation)
         )
-    removed: int = connection.execute(
-        delete(documents).where(*old, ~exists().where(chunks.c.document_id == documents.c.id))
-    ).rowcount
+    held = exists().where(chunks.c.document_id == documents.c.id) | document_is_pinned()
+    removed: int = connection.execute(delete(documents).where(*old, ~held)).rowcount
     return removed

@@ -20,6 +20,7 @@ from gristmill.index.model import (
     Material,
     Origin,
     Scored,
+    SourceState,
     Space,
     Version,
 )
@@ -117,11 +118,14 @@ def space_from(row: Row[Any]) -> Space:
 
 
 def select_documents() -> Select[Any]:
-    """Living documents with the name of their collection and their current version, if any."""
+    """Living documents with the name of their collection, their current version and the one held back, if any."""
+    held = versions.alias("held")
+    source = [held.c[name].label(f"held_{name}") for name in ("content_hash", "size", "mtime_ns")]
     return (
-        select(documents, collections.c.name.label("collection_name"), *_VERSION_COLUMNS)
+        select(documents, collections.c.name.label("collection_name"), *_VERSION_COLUMNS, *source)
         .join_from(documents, collections, collections.c.id == documents.c.collection_id)
         .outerjoin(versions, versions.c.id == documents.c.current_version_id)
+        .outerjoin(held, held.c.id == documents.c.held_version_id)
         .where(documents.c.deleted_at.is_(None))
     )
 
@@ -129,6 +133,9 @@ def select_documents() -> Select[Any]:
 def document_from(row: Row[Any]) -> Document:
     """The document of a row of :func:`select_documents`."""
     version = None if row.version_id is None else version_from(row)
+    held = None
+    if row.held_content_hash is not None:
+        held = SourceState(content_hash=row.held_content_hash, size=row.held_size, mtime_ns=row.held_mtime_ns)
     return Document(
         id=row.id,
         collection=row.collection_name,
@@ -148,6 +155,7 @@ def document_from(row: Row[Any]) -> Document:
         mtime_ns=row.mtime_ns,
         indexed_at=row.indexed_at,
         version=version,
+        held=held,
         error=row.error,
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Select, delete, exists, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index import catalogue
+from gristmill.db.index.pins import pinned_spaces
 from gristmill.db.index.rows import batches, inserted_id, space_from
 from gristmill.db.schema import chunks, collections, documents, embeddings, spaces, version_chunks, versions
 from gristmill.db.vectors import to_blob
@@ -25,7 +26,7 @@ def begin(connection: Connection, collection: str, *, embedder: str, model_id: s
     rows = connection.execute(select(spaces).where(spaces.c.collection_id == found.id)).all()
     model = (embedder, model_id, dimension)
     wanted = next((row for row in rows if (row.embedder, row.model_id, row.dimension) == model), None)
-    keep = {found.space.id} if wanted is None else {found.space.id, wanted.id}
+    keep = {found.space.id, *pinned_spaces(connection, found.id)} | ({wanted.id} if wanted is not None else set())
     connection.execute(delete(spaces).where(spaces.c.collection_id == found.id, spaces.c.id.not_in(keep)))
     if wanted is not None:
         return space_from(wanted)
@@ -96,7 +97,7 @@ def add_embeddings(connection: Connection, space_id: int, vectors: Sequence[tupl
 
 
 def activate(connection: Connection, space_id: int) -> bool:
-    """Make the space the one that answers, if it lacks nothing."""
+    """Make the space the one that answers, if it lacks nothing; the others go, but for what snapshots keep."""
     space = _find(connection, space_id)
     collection = catalogue.by_id(connection, space.collection_id)
     if collection is None:
@@ -106,6 +107,7 @@ def activate(connection: Connection, space_id: int) -> bool:
     if connection.execute(_missing(space, chunks.c.no).limit(1)).first() is not None:
         return False
     connection.execute(update(collections).where(collections.c.id == collection.id).values(active_space_id=space_id))
-    connection.execute(delete(spaces).where(spaces.c.collection_id == collection.id, spaces.c.id != space_id))
+    keep = {space_id, *pinned_spaces(connection, collection.id)}
+    connection.execute(delete(spaces).where(spaces.c.collection_id == collection.id, spaces.c.id.not_in(keep)))
     catalogue.advance(connection, collection.id)
     return True

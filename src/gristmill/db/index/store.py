@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gristmill.clock import Clock
 from gristmill.db.database import Database
-from gristmill.db.index import catalogue, removal, spaces, staging, versions, wholes, words
+from gristmill.db.index import catalogue, removal, rollback, snapshots, spaces, staging, versions, wholes, words
 from gristmill.db.index import documents as document_rows
 from gristmill.db.index.filters import is_open
 from gristmill.db.index.hits import visible_hits
@@ -25,8 +25,11 @@ from gristmill.index.model import (
     DocumentFilter,
     Hit,
     NewDocument,
+    PlacedChunk,
     Publication,
+    Restoration,
     Scored,
+    Snapshot,
     Space,
     StagedChunk,
     StoredChunk,
@@ -114,6 +117,42 @@ class SqlIndexStore:
     def versions(self, document_id: int) -> Sequence[Version]:
         with self._database.read() as tx:
             return versions.kept(tx, document_id)
+
+    def version(self, document_id: int, number: int) -> Version:
+        with self._database.read() as tx:
+            return rollback.version(tx, document_id, number)
+
+    def version_chunks(self, version_id: int) -> Sequence[PlacedChunk]:
+        with self._database.read() as tx:
+            return rollback.placed_chunks(tx, version_id)
+
+    def roll_back(self, document_id: int, number: int) -> Document:
+        def work(tx: Connection) -> Document:
+            rollback.roll_back(tx, document_id, number, now=self._clock.now())
+            return document_rows.by_id(tx, document_id)
+
+        return self._database.transact(work, durable=True)
+
+    def take_snapshot(self, collection: str, name: str) -> Snapshot:
+        return self._database.transact(
+            lambda tx: snapshots.take(tx, collection, name, now=self._clock.now()), durable=True, once=True
+        )
+
+    def snapshots(self, collection: str) -> Sequence[Snapshot]:
+        with self._database.read() as tx:
+            return snapshots.of_collection(tx, collection)
+
+    def restore(self, collection: str, snapshot_id: int) -> Restoration:
+        return self._database.transact(
+            lambda tx: snapshots.restore(tx, collection, snapshot_id, now=self._clock.now()), durable=True
+        )
+
+    def forget_snapshot(self, collection: str, snapshot_id: int, *, keep_versions: int) -> None:
+        touched = self._database.transact(lambda tx: snapshots.forget(tx, collection, snapshot_id), durable=True)
+        for document_id in touched:
+            with self._database.write() as tx:
+                snapshots.left_over(tx, document_id, keep_versions=keep_versions)
+        self.purge_deleted(deleted_before=0)
 
     def known_hashes(self, document_id: int, space_id: int, content_hashes: Iterable[str]) -> set[str]:
         del document_id  # A space knows a content whichever of its documents it came with.

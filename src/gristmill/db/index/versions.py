@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, Select, bindparam, exists, func, insert, s
 from sqlalchemy.engine import Connection
 
 from gristmill.db.index import catalogue
+from gristmill.db.index.pins import unpinned
 from gristmill.db.index.removal import remove_versions
 from gristmill.db.index.rows import inserted_id, select_versions, version_from
 from gristmill.db.schema import documents, version_chunks, versions
@@ -56,6 +57,7 @@ _POINT = (
     .where(documents.c.id == _DOCUMENT, documents.c.deleted_at.is_(None))
     .values(
         current_version_id=_VERSION,
+        held_version_id=None,
         state=str(DocumentState.INDEXED),
         media_type=bindparam("new_media_type"),
         error=None,
@@ -220,11 +222,12 @@ def _count_dropped(connection: Connection, old_id: int | None, new_id: int) -> i
 
 
 def retire(connection: Connection, document_id: int, published: Publication, *, keep_versions: int) -> None:
-    """Remove the versions beyond the newest ``keep_versions``, of which ``published`` is one."""
+    """Remove the versions beyond the newest ``keep_versions``, of which ``published`` is one, that no snapshot keeps."""
     if published.number == 1:
         return
-    if beyond := list(connection.execute(_PUBLISHED, {"document": document_id}).scalars())[max(1, keep_versions) :]:
-        remove_versions(connection, document_id, beyond)
+    beyond = list(connection.execute(_PUBLISHED, {"document": document_id}).scalars())[max(1, keep_versions) :]
+    if beyond and (free := unpinned(connection, beyond)):
+        remove_versions(connection, document_id, free)
 
 
 def clear(connection: Connection, document_id: int, *, now: int) -> int:
@@ -236,6 +239,7 @@ def clear(connection: Connection, document_id: int, *, now: int) -> int:
     count = _chunk_count(connection, document.current_version_id)
     values: dict[str, Any] = {
         "current_version_id": None,
+        "held_version_id": None,
         "state": str(DocumentState.REGISTERED),
         "error": None,
         "indexed_at": None,
@@ -245,7 +249,7 @@ def clear(connection: Connection, document_id: int, *, now: int) -> int:
         values["generation"] = catalogue.advance(connection, document.collection_id, chunks=-count)
     connection.execute(update(documents).where(documents.c.id == document_id).values(values))
     published = select(versions.c.id).where(versions.c.document_id == document_id, versions.c.number.is_not(None))
-    remove_versions(connection, document_id, list(connection.execute(published).scalars()))
+    remove_versions(connection, document_id, unpinned(connection, list(connection.execute(published).scalars())))
     return count
 
 

@@ -153,11 +153,11 @@ def _add_versions(
     published: list[Publication] = []
     ids = reserved(connection, versions.c.id, len(wholes))
     for version_id, whole, contents in zip(ids, wholes, chunk_nos, strict=True):
-        # A document has numbered versions only while one of them is current.
         number, deleted = 1, 0
-        current = targets[whole.draft.document_id].current_version_id
-        if current is not None:
+        target = targets[whole.draft.document_id]
+        if target.has_chunks or target.current_version_id is not None:
             number = version_rows.next_number(connection, whole.draft.document_id)
+        if (current := target.current_version_id) is not None:
             deleted = len(version_rows.chunk_nos(connection, current).difference(contents))
         embedded = len(whole.chunks.blobs)
         counts = {

@@ -10,7 +10,15 @@ from sqlalchemy.engine import Connection
 
 from gristmill.db.bulk import BulkInsert
 from gristmill.db.schema import task_items, tasks
-from gristmill.db.tasks.families import advance_parent, cancel_tasks, count_ended, generations, resume_if_ready, spawn
+from gristmill.db.tasks.families import (
+    advance_parent,
+    cancel_tasks,
+    count_ended,
+    generations,
+    halt,
+    resume_if_ready,
+    spawn,
+)
 from gristmill.db.tasks.moves import FRESH_TRY, may_make, record
 from gristmill.db.tasks.rows import progress_values, task_from
 from gristmill.tasks.lifecycle import TRANSITIONS, transition_for
@@ -86,6 +94,8 @@ def end_attempt(tx: Connection, task: Task, outcome: Outcome, now: int, items_ex
         if task.parent_id is not None:
             advance_parent(tx, task.parent_id, transition.target, now)
     elif transition.name == "waiting":
+        if values["halts"] and rows[0].failed:
+            halt(tx, task.id, now)
         rows = resume_if_ready(tx, task.id, now) or rows
     return task_from(rows[0])
 
@@ -113,8 +123,8 @@ def _outcome_values(task: Task, outcome: Outcome, transition: str, now: int) -> 
             return values
         case Released() if transition == "released":
             return {**FRESH_TRY, "ready_at": now, "attempt": task.attempt - 1}
-        case Waiting(checkpoint=checkpoint) if transition == "waiting":
-            return {"waiting": True, "checkpoint": dict(checkpoint)}
+        case Waiting(checkpoint=checkpoint, halts=halts) if transition == "waiting":
+            return {"waiting": True, "checkpoint": dict(checkpoint), "halts": halts}
         case Cancelled() | Released() | Waiting():
             return {}
 
@@ -130,8 +140,7 @@ def _store_items(tx: Connection, task_id: str, items: Sequence[Json]) -> None:
 
 def _begin(tx: Connection, children: Sequence[NewTask], progress: Progress, now: int) -> Progress:
     """Add the last of ``children``, before their parent waits; its progress with those that ended meanwhile."""
-    *earlier, last = generations(children)
-    # A child that runs again is not among those that count: its parent does not wait yet.
-    spawn(tx, last, now)
-    done, failed = count_ended(tx, [child.id for generation in earlier for child in generation])
+    # A child that runs again is open by then, and counts when it ends.
+    spawn(tx, generations(children)[-1], now)
+    done, failed = count_ended(tx, [child.id for child in children])
     return replace(progress, done=progress.done + done, failed=progress.failed + failed)

@@ -4,6 +4,7 @@ Whoever ends a child takes the child's row before its parent's, and so does whoe
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -16,7 +17,16 @@ from gristmill.db.tasks.moves import FRESH_TRY, add_rows, has_state, move, recor
 from gristmill.db.tasks.rows import ELEMENTS, matches, progress_values
 from gristmill.tasks.model import NewTask, Progress, TaskFilter, TaskState
 
-__all__ = ["advance_parent", "cancel_tasks", "count_ended", "generations", "resume_if_ready", "retry_tasks", "spawn"]
+__all__ = [
+    "advance_parent",
+    "cancel_tasks",
+    "count_ended",
+    "generations",
+    "halt",
+    "resume_if_ready",
+    "retry_tasks",
+    "spawn",
+]
 
 _GENERATION = 64
 
@@ -75,6 +85,7 @@ def _open_child() -> Exists:
     return exists().select_from(child).where(child.c.parent_id == bindparam("the_id"), is_open)
 
 
+_HALTS = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, tasks.c.halts)
 _IS_READY = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, ~_open_child())
 
 
@@ -82,7 +93,14 @@ def advance_parent(tx: Connection, parent_id: str, state: TaskState, now: int, *
     """Count ``children`` that ended in ``state`` for their parent, and let it run again if they were the last."""
     column = "done" if state is TaskState.COMPLETED else "failed"
     tx.execute(_advancing(column), {"the_id": parent_id, "more": children, "now": now})
+    if state is TaskState.FAILED and tx.execute(_HALTS, {"the_id": parent_id}).first() is not None:
+        halt(tx, parent_id, now)
     resume_if_ready(tx, parent_id, now)
+
+
+def halt(tx: Connection, parent_id: str, now: int) -> None:
+    """Cancel the children that have not begun."""
+    cancel_tasks(tx, TaskFilter(parent_id=parent_id, states=[TaskState.PENDING]), now)
 
 
 def resume_if_ready(tx: Connection, parent_id: str, now: int) -> list[Any]:
@@ -118,9 +136,8 @@ def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
             )
         )
         record(tx, asked, "cancel_requested", now)
-        for row in cancelled:
-            if row.parent_id is not None:
-                advance_parent(tx, row.parent_id, TaskState.CANCELLED, now)
+        for parent_id, count in Counter(row.parent_id for row in cancelled if row.parent_id is not None).items():
+            advance_parent(tx, parent_id, TaskState.CANCELLED, now, children=count)
         changed += len(cancelled) + len(asked)
     return changed
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, and_, or_, true, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, or_, select, true, type_coerce
 
 from gristmill.db.schema import task_events, tasks, workers
 from gristmill.tasks.model import (
@@ -104,6 +104,7 @@ def new_row(task: NewTask, now: int) -> dict[str, Any]:
         "scheduled_at": task.scheduled_at,
         "cancel_requested": False,
         "waiting": False,
+        "halts": False,
         "engine": task.engine,
         "parent_id": task.parent_id,
         "collection": task.collection,
@@ -138,6 +139,12 @@ def worker_from(row: Row[Any]) -> Worker:
     return Worker(**{**values, "queues": tuple(row.queues)})
 
 
+def _descendants(task_id: str) -> Select[tuple[str]]:
+    family = select(tasks.c.id).where(tasks.c.parent_id == task_id).cte("descendants", recursive=True)
+    child = tasks.alias("descendant")
+    return select(family.union(select(child.c.id).join(family, child.c.parent_id == family.c.id)).c.id)
+
+
 def matches(where: TaskFilter) -> ColumnElement[bool]:
     """The condition that ``where`` states."""
     columns = tasks.c
@@ -155,6 +162,8 @@ def matches(where: TaskFilter) -> ColumnElement[bool]:
         conditions.append(columns.collection == where.collection)
     if where.parent_id is not None:
         conditions.append(columns.parent_id == where.parent_id)
+    if where.ancestor_id is not None:
+        conditions.append(columns.id.in_(_descendants(where.ancestor_id)))
     if where.created_after is not None:
         conditions.append(columns.created_at > where.created_after)
     if where.created_before is not None:

@@ -1,0 +1,258 @@
+"""``gristmill schedule``: make tasks recur, look at what recurs, pause it and run it now."""
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from gristmill.cli.command import command, family
+from gristmill.cli.follow import work_through
+from gristmill.cli.invocation import Invocation
+from gristmill.cli.scheduled import arguments_from, schedule_json, with_root
+from gristmill.cli.views import columns, task_json, when
+
+__all__ = ["schedule"]
+
+schedule = family(
+    "schedule",
+    summary="Make tasks recur: add, list, show, pause, resume, run and remove schedules.",
+    examples="""
+    gristmill schedule add nightly --cron "0 3 * * *" --tz Europe/Berlin --index ~/handbook --collection handbook
+    gristmill schedule list
+    gristmill schedule run nightly
+    """,
+)
+
+
+@command(
+    parent=schedule,
+    name="add",
+    examples="""
+    gristmill schedule add nightly --cron "0 3 * * *" --tz Europe/Berlin --index ~/handbook --prune
+    gristmill schedule add news --every 15m --index https://example.com/news.html --collection news
+    gristmill schedule add tidy --cron @weekly --kind clean_up
+    gristmill schedule add again --every 1d --kind batch_index --payload '{"doc_ids": [1, 2], "force": true}'
+    """,
+)
+@click.argument("name")
+@click.option("--cron", metavar="RULE", help="Five fields, or @hourly, @daily, @weekly, @monthly, @yearly.")
+@click.option("--every", metavar="INTERVAL", help="Instead of --cron: seconds, or 90s, 15m, 2h, 1d.")
+@click.option("--tz", "timezone", metavar="ZONE", help="Whose clocks --cron is about  [default: the settings', UTC].")
+@click.option("--index", "source", metavar="PATH_OR_URL", help="Index a folder, a file or a URL: what changed since.")
+@click.option("--collection", "-c", help="Collection to index into, or to file the tasks under.")
+@click.option("--force", is_flag=True, help="With --index: index again what has not changed, too.")
+@click.option("--prune", is_flag=True, help="With --index: remove documents whose files are gone.")
+@click.option("--kind", help="Instead of --index: the kind of task to submit.")
+@click.option("--payload", metavar="JSON", help="With --kind: its arguments.")
+@click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="9 is most urgent.")
+@click.option(
+    "--misfire",
+    type=click.Choice(("once", "all", "skip")),
+    default="once",
+    show_default=True,
+    help="What becomes of ticks while nobody looked: one task for all, one for each, none.",
+)
+@click.option(
+    "--overlap",
+    type=click.Choice(("skip", "allow")),
+    default="skip",
+    show_default=True,
+    help="Whether a tick is skipped while the task before has not ended.",
+)
+@click.option("--paused", is_flag=True, help="Let it wait until it is resumed.")
+def add_schedule(
+    invocation: Invocation,
+    /,
+    name: str,
+    *,
+    source: str | None,
+    kind: str | None,
+    payload: str | None,
+    force: bool,
+    prune: bool,
+    misfire: str,
+    overlap: str,
+    **given: Any,
+) -> None:
+    """Make a schedule. Its first tick is the next that its rule has from now on."""
+    from gristmill.tasks.schedule import Misfire, Overlap
+
+    if (source is None) == (kind is None):
+        raise click.UsageError("Give exactly one of --index and --kind.")
+    if source is None and (force or prune):
+        raise click.UsageError("--force and --prune go with --index.")
+    if source is not None and payload is not None:
+        raise click.UsageError("--payload goes with --kind.")
+    arguments = arguments_from(payload)
+    if source is not None:
+        kind, arguments = "index_source", {"source": source, "force": force, "prune": prune}
+        if given["collection"] is not None:
+            arguments["collection"] = given["collection"]
+    with invocation.app() as app:
+        made = app.schedules.add(
+            name,
+            kind=kind or "",
+            payload=with_root(arguments),
+            misfire=Misfire(misfire),
+            overlap=Overlap(overlap),
+            **given,
+        )
+        described = schedule_json(app, made, invocation.language)
+        is_looked_at = bool(app.monitor.live_workers())
+    invocation.answer(described)
+    invocation.say("cli_schedule_added", name=name, next=when(made.next_tick_at))
+    if not is_looked_at:
+        invocation.note("cli_no_scheduler")
+
+
+@command(
+    parent=schedule,
+    name="list",
+    examples="""
+    gristmill schedule list
+    gristmill schedule list --json
+    """,
+)
+def list_schedules(invocation: Invocation) -> None:
+    """List all schedules."""
+    with invocation.app() as app:
+        found = app.schedules.all()
+        described = [schedule_json(app, one, invocation.language) for one in found]
+    invocation.answer({"schedules": described})
+    if not found:
+        invocation.say("cli_no_schedules")
+        return
+    rows = [
+        (
+            one.name,
+            shown["rule"],
+            one.kind,
+            "paused" if one.paused else when(one.next_tick_at),
+            when(one.last_run_at),
+            shown["last_task_state"] or "-",
+            f"{one.fired}/{one.skipped}/{one.missed}",
+        )
+        for one, shown in zip(found, described, strict=True)
+    ]
+    for line in columns(rows, head=("NAME", "RULE", "KIND", "NEXT", "LAST", "STATE", "FIRED/SKIPPED/MISSED")):
+        invocation.write(line)
+
+
+@command(
+    parent=schedule,
+    name="show",
+    examples="""
+    gristmill schedule show nightly
+    gristmill schedule show nightly --json
+    """,
+)
+@click.argument("name")
+def show_schedule(invocation: Invocation, name: str) -> None:
+    """Show one schedule, by name or id, with its next five ticks."""
+    with invocation.app() as app:
+        found = app.schedules.get(name)
+        ticks = app.schedules.upcoming(found)
+        described = schedule_json(app, found, invocation.language)
+    invocation.answer(described)
+    error = described["error"]
+    lines = [
+        ("schedule", f"{found.name}  {found.id}"),
+        ("rule", described["rule"]),
+        ("task", f"{found.kind}  {json.dumps(described['payload'], ensure_ascii=False)}"),
+        ("misfire", found.misfire.value),
+        ("overlap", found.overlap.value),
+        ("ticks", f"{found.fired} fired, {found.skipped} skipped, {found.missed} missed"),
+        ("last tick", when(found.last_tick_at)),
+        ("last task", f"{found.last_task_id or '-'}  {described['last_task_state'] or ''}".rstrip()),
+        ("next", "paused" if found.paused else ""),
+    ]
+    for label, value in lines:
+        invocation.write(f"{label:<10} {value}".rstrip())
+    for tick in ticks:
+        invocation.write(f"  {when(tick)}")
+    if error is not None:
+        invocation.write(f"{'error':<10} {click.style(error['message'], fg='red')}")
+
+
+@command(
+    parent=schedule,
+    name="pause",
+    examples="""
+    gristmill schedule pause nightly
+    """,
+)
+@click.argument("name")
+def pause_schedule(invocation: Invocation, name: str) -> None:
+    """Let a schedule tick no more, until it is resumed."""
+    with invocation.app() as app:
+        paused = app.schedules.pause(name)
+        invocation.answer(schedule_json(app, paused, invocation.language))
+    invocation.say("schedule_paused", name=paused.name)
+
+
+@command(
+    parent=schedule,
+    name="resume",
+    examples="""
+    gristmill schedule resume nightly
+    """,
+)
+@click.argument("name")
+def resume_schedule(invocation: Invocation, name: str) -> None:
+    """Let a schedule tick again. What it would have done in between is not made up for."""
+    with invocation.app() as app:
+        resumed = app.schedules.resume(name)
+        invocation.answer(schedule_json(app, resumed, invocation.language))
+    invocation.say("schedule_resumed", name=resumed.name)
+
+
+@command(
+    parent=schedule,
+    name="run",
+    examples="""
+    gristmill schedule run nightly
+    gristmill schedule run nightly --wait
+    """,
+)
+@click.argument("name")
+@click.option("--wait/--no-wait", default=False, help="Wait for the end, or only queue the work.", show_default=True)
+def run_schedule(invocation: Invocation, name: str, *, wait: bool) -> int:
+    """Submit the task of a schedule now, paused or not; its ticks stay as they are."""
+    with invocation.app() as app:
+        task = app.schedules.run(name)
+        if wait:
+            task = work_through(invocation, app, task, slots=1)
+    invocation.answer(task_json(task, invocation.language))
+    if not wait:
+        invocation.say("cli_task_queued", task_id=task.id)
+        return 0
+    if task.state.value == "completed":
+        invocation.write(json.dumps(dict(task.result or {}), ensure_ascii=False))
+        return 0
+    reason = task.error.message(invocation.language) if task.error else task.state.value
+    invocation.note("cli_task_ended_badly", task_id=task.id, reason=reason)
+    return 1
+
+
+@command(
+    parent=schedule,
+    name="remove",
+    examples="""
+    gristmill schedule remove nightly
+    gristmill schedule remove nightly --yes --json
+    """,
+)
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can answer.")
+def remove_schedule(invocation: Invocation, name: str, *, yes: bool) -> None:
+    """Forget a schedule; the tasks that it submitted stay."""
+    with invocation.app() as app:
+        found = app.schedules.get(name)
+        if not yes:
+            if invocation.json or not sys.stdin.isatty():
+                raise click.UsageError("Removing a schedule needs --yes where nobody can be asked.")
+            click.confirm(invocation.text("cli_ask_schedule_remove", name=found.name), abort=True, err=True)
+        described = schedule_json(app, app.schedules.remove(found.id), invocation.language)
+    invocation.answer(described)
+    invocation.say("schedule_deleted", name=found.name)

@@ -1,0 +1,201 @@
+"""Composed work: steps in a chain, members of a group, and both within each other; as values and as JSON.
+
+A step names a kind and its payload. Where a payload says ``{"$previous": "path"}``, the task gets that part of what
+the step before returned; results stay where they are, and only the reference travels.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from gristmill.errors import InvalidInput
+from gristmill.tasks.kind import Kind, decode_payload, first_missing
+from gristmill.tasks.model import Json
+from gristmill.tasks.references import bound, has_reference, open_fields, previous
+
+__all__ = [
+    "Chain",
+    "Group",
+    "Node",
+    "Step",
+    "bind",
+    "compensation",
+    "count_steps",
+    "from_json",
+    "from_stored",
+    "payloads_of",
+    "to_json",
+]
+
+_MOST_STEPS = 50_000
+_DEEPEST = 20
+_LONGEST_CHAIN = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One task of any kind."""
+
+    kind: str
+    payload: Json
+    compensate: "Step | None" = None
+    """What undoes it, should a later step fail under the policy ``compensate``; ``$previous`` there is its own result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One after the other."""
+
+    steps: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All at once."""
+
+    members: tuple["Node", ...]
+
+
+Node: TypeAlias = Step | Chain | Group
+
+
+def to_json(node: Node) -> dict[str, Any]:
+    """``node`` as clients write it."""
+    match node:
+        case Step():
+            written: dict[str, Any] = {"kind": node.kind, "payload": dict(node.payload)}
+            if node.compensate is not None:
+                written["compensate"] = to_json(node.compensate)
+            return written
+        case Chain():
+            return {"chain": [to_json(step) for step in node.steps]}
+        case Group():
+            return {"group": [to_json(member) for member in node.members]}
+
+
+def from_json(value: Any, kinds: Mapping[str, Kind]) -> Node:
+    """The workflow that ``value`` describes, every payload checked as far as it is known.
+
+    A step of a chain that lacks an argument gets, in the first that is missing, what the step before returned.
+    :class:`InvalidInput` says where it is wrong: ``workflow_node_invalid``, ``workflow_empty``, ``workflow_too_deep``,
+    ``workflow_too_large``, ``workflow_without_previous``, and what a payload is refused for.
+    """
+    node = _Reader(kinds).read(value, "workflow", depth=1, follows=False)
+    if isinstance(node, Step):
+        node = Chain((node,))
+    if (count := count_steps(node)) > _MOST_STEPS:
+        raise InvalidInput("workflow_too_large", field="workflow", count=count, maximum=_MOST_STEPS)
+    return node
+
+
+def from_stored(value: Mapping[str, Any]) -> Node:
+    """The workflow that :func:`to_json` wrote."""
+    match value:
+        case {"chain": steps}:
+            return Chain(tuple(map(from_stored, steps)))
+        case {"group": members}:
+            return Group(tuple(map(from_stored, members)))
+    undo = value.get("compensate")
+    step = from_stored(undo) if undo is not None else None
+    assert step is None or isinstance(step, Step)
+    return Step(kind=value["kind"], payload=value["payload"], compensate=step)
+
+
+class _Reader:
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        self._kinds = kinds
+
+    def read(self, value: Any, place: str, *, depth: int, follows: bool) -> Node:
+        """What stands at ``place``; ``follows`` says whether there is a step before it."""
+        if depth > _DEEPEST:
+            raise InvalidInput("workflow_too_deep", field=place, maximum=_DEEPEST)
+        match value:
+            case {"chain": list(steps)} if len(value) == 1:
+                if len(steps) > _LONGEST_CHAIN:
+                    raise InvalidInput(
+                        "workflow_too_large", field=f"{place}.chain", count=len(steps), maximum=_LONGEST_CHAIN
+                    )
+                return Chain(self._all(steps, f"{place}.chain", depth, lambda number: follows or number > 0))
+            case {"group": list(members)} if len(value) == 1:
+                return Group(self._all(members, f"{place}.group", depth, lambda _: follows))
+            case {"chord": {"group": list(members), "body": body}} if len(value) == 1 and len(value["chord"]) == 2:
+                header = Group(self._all(members, f"{place}.chord.group", depth + 1, lambda _: follows))
+                return Chain((header, self.read(body, f"{place}.chord.body", depth=depth + 1, follows=True)))
+            case {"kind": str()} if value.keys() <= {"kind", "payload", "compensate"}:
+                return self._step(value, place, follows=follows)
+        raise InvalidInput("workflow_node_invalid", field=place, value=repr(value)[:80])
+
+    def _all(self, values: Sequence[Any], place: str, depth: int, follows: Callable[[int], bool]) -> tuple[Node, ...]:
+        if not values:
+            raise InvalidInput("workflow_empty", field=place)
+        return tuple(
+            self.read(value, f"{place}[{number}]", depth=depth + 1, follows=follows(number))
+            for number, value in enumerate(values)
+        )
+
+    def _step(self, value: Mapping[str, Any], place: str, *, follows: bool) -> Step:
+        name, payload = value["kind"], value.get("payload") or {}
+        kind = self._kinds.get(name)
+        if kind is None:
+            raise InvalidInput("kind_unknown", kind=name, known=", ".join(sorted(self._kinds)))
+        if not isinstance(payload, Mapping):
+            raise InvalidInput("workflow_node_invalid", field=f"{place}.payload", value=repr(payload)[:80])
+        if follows and (missing := first_missing(kind, payload)) is not None:
+            payload = {**payload, missing: previous()}
+        if not follows and has_reference(payload):
+            raise InvalidInput("workflow_without_previous", field=place)
+        decode_payload(kind, payload, unchecked=open_fields(payload))
+        undo = value.get("compensate")
+        compensate = None
+        if undo is not None:
+            read = self.read(undo, f"{place}.compensate", depth=_DEEPEST, follows=True)
+            if not isinstance(read, Step) or read.compensate is not None:
+                raise InvalidInput("workflow_node_invalid", field=f"{place}.compensate", value=repr(undo)[:80])
+            compensate = read
+        return Step(kind=name, payload=dict(payload), compensate=compensate)
+
+
+def bind(node: Node, task_id: str) -> Node:
+    """``node`` where what ``$previous`` means is the task ``task_id``."""
+    if isinstance(node, Step):
+        return replace(node, payload=bound(node.payload, task_id))
+    if isinstance(node, Group):
+        return Group(tuple(bind(member, task_id) for member in node.members))
+    return Chain((bind(node.steps[0], task_id), *node.steps[1:]))
+
+
+def compensation(node: Node, task_id: str, child_id: Callable[[str, int], str]) -> Node | None:
+    """What undoes ``node``, which was carried out as the task ``task_id``: the last thing first.
+
+    ``child_id`` tells the id of a task's part by its place.
+    """
+    if isinstance(node, Step):
+        return None if node.compensate is None else bind(node.compensate, task_id)
+    parts = node.members if isinstance(node, Group) else node.steps
+    undone = [compensation(part, child_id(task_id, place), child_id) for place, part in enumerate(parts)]
+    found = tuple(one for one in undone if one is not None)
+    if not found:
+        return None
+    return Group(found) if isinstance(node, Group) else Chain(found[::-1])
+
+
+def payloads_of(node: Node) -> Iterator[Json]:
+    """Every payload in it, also of what undoes something."""
+    for step in _steps(node):
+        yield step.payload
+        if step.compensate is not None:
+            yield step.compensate.payload
+
+
+def count_steps(node: Node) -> int:
+    """How many tasks do the work of it."""
+    return sum(1 for _ in _steps(node))
+
+
+def _steps(node: Node) -> Iterator[Step]:
+    match node:
+        case Step():
+            yield node
+        case Chain(steps=parts) | Group(members=parts):
+            for part in parts:
+                yield from _steps(part)
