@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, update
 
 from gristmill.app.posting import Posting
 from gristmill.db.database import Database
 from gristmill.db.deliveries import Deliveries, Delivery, Due
-from gristmill.db.schema import tasks
+from gristmill.db.schema import tasks, webhook_deliveries
+from gristmill.db.schema import webhooks as webhooks_table
 from gristmill.db.tasks.moves import move
 from gristmill.db.webhooks import StoredWebhook, Wants, Webhooks
 from gristmill.errors import Conflict, NotFound, Unavailable
@@ -450,6 +452,21 @@ def test_webhook_that_was_switched_off_is_posted_nothing_until_it_is_switched_on
     webhooks.change(webhook.id, active=True, wants={})
     assert taken(deliveries, webhook).task_id == second.id
     assert first.id != second.id
+
+
+def test_delivery_that_a_crash_of_the_machine_took_back_is_made_again_as_the_same(
+    bench: Bench, posting: Posting, task_database: Database, told: Callable[[], list[Delivery]]
+) -> None:
+    bench.ended(Completed())
+    posting.tend()
+    (before,) = told()
+    with task_database.write() as tx:
+        tx.execute(delete(webhook_deliveries))
+        tx.execute(update(webhooks_table).values(seq=0))
+
+    posting.tend()
+
+    assert [delivery.id for delivery in told()] == [before.id]
 
 
 def test_log_is_read_in_pages_from_its_end(

@@ -109,10 +109,12 @@ def serving(data: Path, overrides: Mapping[str, Any] | None = None) -> Iterator[
 
 
 @contextmanager
-def working(data: Path, *, slots: int = 1) -> Iterator[None]:
-    """A worker process on ``data``, which ends with this block or with the test run."""
+def working(data: Path, *, slots: int = 1, database: str | None = None) -> Iterator[None]:
+    """A worker process on ``data``, or on a ``database`` by URL, which ends with this block or with the test run."""
     command = [sys.executable, "-m", "gristmill.worker", "--data", str(data), "--concurrency", str(slots), "--attached"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRISTMILL_")}
+    if database is not None:
+        environment["GRISTMILL_DATABASE__URL"] = database
     source = str(Path(__file__).parents[2] / "src")
     worker = subprocess.Popen(
         command, env={**environment, "PYTHONPATH": source}, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL

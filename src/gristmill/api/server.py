@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -51,8 +52,10 @@ _MANY = 20_000
 class Server(uvicorn.Server):
     """A uvicorn server with our settings, on a socket that is bound already."""
 
-    def __init__(self, app: Gristmill) -> None:
-        _check_listener(app)
+    def __init__(self, app: Gristmill, *, path: Path | None = None) -> None:
+        """Listen where the settings say, or on a socket at ``path``: whoever can reach that is let in."""
+        if path is None:
+            _check_listener(app)
         api = create_app(app)
         self.hub: Hub = api.state.hub
         super().__init__(
@@ -76,7 +79,7 @@ class Server(uvicorn.Server):
         )
         logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
         self._api = app.settings.api
-        self.socket = _bound(self._api.host, self._api.port)
+        self.socket = _bound(self._api.host, self._api.port) if path is None else _bound_at(path)
 
     @property
     def port(self) -> int:
@@ -91,7 +94,10 @@ class Server(uvicorn.Server):
 
     def serve_until_stopped(self) -> None:
         """Answer requests until SIGTERM, SIGINT or :attr:`should_exit`."""
-        _log.info("api.listening", host=self._api.host, port=self.port)
+        if self.socket.family == socket.AF_UNIX:
+            _log.info("api.listening", path=self.socket.getsockname())
+        else:
+            _log.info("api.listening", host=self._api.host, port=self.port)
         try:
             self.run(sockets=[self.socket])
         finally:
@@ -142,6 +148,13 @@ def _check_listener(app: Gristmill) -> None:
     host = app.settings.api.host
     if not is_loopback(host) and not app.keys.valid():
         raise InvalidInput("host_needs_key", field="api.host", value=host)
+
+
+def _bound_at(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(_BACKLOG)
+    return listener
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -156,11 +156,12 @@ class Hub:
     def _seen(
         self, feed: Feed, groups: Collection[Group]
     ) -> tuple[Update, Mapping[Group, Frame | None], ValidKeys] | None:
+        keys = self._app.keys.valid()
         update = feed.look()
         if update is None:
             return None
         now = self._app.clock.now()
-        return update, {group: group.part(update, now) for group in groups}, self._app.keys.valid()
+        return update, {group: group.part(update, now) for group in groups}, keys
 
     async def _hand_out(self, update: Update, frames: Mapping[Group, Frame | None], keys: ValidKeys) -> None:
         loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gristmill.cli.attached import AttachedWorker, worker_listens
+from gristmill.app.attached import AttachedWorker, worker_listens
 from gristmill.cli.command import command
 from gristmill.cli.instance import Instance, ask
 from gristmill.cli.invocation import Invocation

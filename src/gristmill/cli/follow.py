@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from gristmill.cli.attached import AttachedWorker, worker_listens
+from gristmill.app.attached import AttachedWorker, worker_listens
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.views import duration
 from gristmill.errors import Unavailable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gristmill.cli.attached import worker_listens
+from gristmill.app.attached import worker_listens
 from gristmill.cli.command import command
 from gristmill.cli.follow import work_through
 from gristmill.cli.invocation import Invocation

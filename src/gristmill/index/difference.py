@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from enum import StrEnum
 
+from gristmill.index.alignment import aligned
 from gristmill.index.model import PlacedChunk
 
 __all__ = ["Change", "ChangeKind", "Difference", "Stretch", "StretchKind", "difference", "stretches"]
@@ -62,19 +62,15 @@ class Stretch:
 def difference(before: Sequence[PlacedChunk], after: Sequence[PlacedChunk]) -> Difference:
     """Compare two versions by the contents of their chunks.
 
-    The longest runs of equal chunks are found first (Ratcliff and Obershelp, as in :mod:`difflib`); between two of
-    them, chunks that stand at the same place are the same chunk changed.
+    Between two stretches of equal chunks, chunks that stand at the same place are the same chunk changed.
     """
-    matcher = SequenceMatcher(
-        None, [chunk.content_hash for chunk in before], [chunk.content_hash for chunk in after], autojunk=False
-    )
     changes: list[Change] = []
     unchanged = 0
-    for tag, first, last, new_first, new_last in matcher.get_opcodes():
-        if tag == "equal":
-            unchanged += last - first
+    for span in aligned([chunk.content_hash for chunk in before], [chunk.content_hash for chunk in after]):
+        if span.is_same:
+            unchanged += span.last - span.first
         else:
-            changes += _changes(before[first:last], after[new_first:new_last])
+            changes += _changes(before[span.first : span.last], after[span.new_first : span.new_last])
     return Difference(changes=changes, unchanged=unchanged)
 
 
@@ -92,12 +88,12 @@ def stretches(change: Change) -> list[Stretch]:
     old = _WORD.findall(change.before.text) if change.before else []
     new = _WORD.findall(change.after.text) if change.after else []
     found: list[Stretch] = []
-    for tag, first, last, new_first, new_last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag == "equal":
-            found.append(Stretch(StretchKind.SAME, "".join(old[first:last])))
+    for span in aligned(old, new):
+        if span.is_same:
+            found.append(Stretch(StretchKind.SAME, "".join(old[span.first : span.last])))
             continue
-        if last > first:
-            found.append(Stretch(StretchKind.REMOVED, "".join(old[first:last])))
-        if new_last > new_first:
-            found.append(Stretch(StretchKind.ADDED, "".join(new[new_first:new_last])))
+        if span.last > span.first:
+            found.append(Stretch(StretchKind.REMOVED, "".join(old[span.first : span.last])))
+        if span.new_last > span.new_first:
+            found.append(Stretch(StretchKind.ADDED, "".join(new[span.new_first : span.new_last])))
     return found

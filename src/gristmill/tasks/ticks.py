@@ -29,6 +29,8 @@ _SHORT_FOR = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_OF_EACH_MACHINE = {"localtime", "posixrules"}
+"""Names that mean another zone on another machine."""
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _MOST_CHARS = 200
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
@@ -161,10 +163,14 @@ def _end_of_gap(zone: tzinfo, before: datetime, after: datetime) -> datetime:
 @lru_cache
 def _zone(name: str) -> tzinfo:
     try:
-        return ZoneInfo(name)
+        if name not in _OF_EACH_MACHINE:
+            return ZoneInfo(name)
+        unknown = None
     except (ValueError, OSError, KeyError) as error:
-        near = get_close_matches(name, available_timezones(), n=1) or ["Europe/Berlin"]
-        raise InvalidInput("timezone_unknown", field="timezone", value=name[:_MOST_CHARS], near=near[0]) from error
+        unknown = error
+    places = sorted(zone for zone in available_timezones() if "/" in zone)
+    near = get_close_matches(name[:_MOST_CHARS], places, n=1) or ["Europe/Berlin"]
+    raise InvalidInput("timezone_unknown", field="timezone", value=name[:_MOST_CHARS], near=near[0]) from unknown
 
 
 def _micros(moment: datetime) -> int:

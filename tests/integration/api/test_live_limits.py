@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from gristmill.api.watcher import Frame
+from gristmill.db.tasks.moves import add_tasks
 from gristmill.tasks.model import TaskFilter
+from tests.support.postgres import fresh_database
 from tests.support.service import Service, serving
 from tests.support.tasks import new_task
 from tests.support.waiting import eventually
@@ -85,13 +87,14 @@ def test_stream_that_is_not_read_is_let_go_too(api: Service) -> None:
     (task,) = api.app.store.add([new_task(payload={"text": 200 * LARGE})])
     priorities = cycle(range(10))
 
-    def happens() -> None:
+    def is_gone() -> bool:
         api.app.store.set_priority(TaskFilter(ids=[task.id]), next(priorities))
+        return api.watchers == 0
 
     with api.get(f"/api/tasks/{task.id}/events", headers={"Accept": "text/event-stream"}, stream=True) as response:
         assert api.watchers == 1
 
-        eventually(lambda: happens() or not api.watchers, 30)
+        eventually(is_gone, 30)
 
         assert '"code":"watcher_too_slow"' in response.text.rpartition("event: bye")[2]
 
@@ -116,6 +119,22 @@ def test_refused_watchers_do_not_count(few: Service) -> None:
         assert refusal(few.url, cursor=10**15)[0] == 422
 
     assert few.watchers == 0
+
+
+def test_watcher_is_asked_to_come_later_while_nobody_knows_where_the_events_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.api.watchers._READY_SECONDS", 0.3)
+    with serving(tmp_path / "data", {"database": {"url": fresh_database()}}) as service:
+        with service.app.database.write() as transaction:
+            add_tasks(transaction, [new_task()], service.app.clock.now())
+            service.app.store.add([new_task()])
+
+            status, problem = refusal(service.url)
+            assert (status, problem["code"]) == (503, "watchers_not_ready")
+
+        with watching(service.url) as watcher:
+            assert watcher.frame()["type"] == "hello"
 
 
 @pytest.mark.parametrize("end", ["closes", "drops"])

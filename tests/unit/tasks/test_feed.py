@@ -195,7 +195,7 @@ class Meanwhile:
 def test_progress_that_is_made_during_a_look_is_told_by_it_or_the_next(bench: Bench, clock: TestClock) -> None:
     task = bench.add()
     store = Meanwhile(bench, bench.take(task.id))
-    feed = Feed(store, clock, after=0)  # type: ignore[arg-type]  # The real store behind it has all methods.
+    feed = Feed(store, clock, after=0)
 
     seen = [look(feed).tasks[task.id].progress.done]
     clock.pass_time(LOOK_SECONDS)
@@ -208,7 +208,7 @@ def test_feed_that_is_begun_anew_after_trouble_tells_what_was_not_told(
     bench: Bench, store: TaskStore, clock: TestClock
 ) -> None:
     flaky = FlakyStore(store, "get_many", Unavailable("database_busy"), times=1)
-    feed = Feed(flaky, clock)  # type: ignore[arg-type]  # The real store behind it has all methods.
+    feed = Feed(flaky, clock)
     before = look(feed).cursor
     task = bench.add()
     with pytest.raises(Unavailable):

@@ -159,8 +159,9 @@ def change_schedule(app: Service, reply: Reply, schedule: _Named, body: Schedule
     """Change what is given. With another rule or time zone, the next tick is the first of it from now on."""
     changes = body.model_dump(exclude_none=True)
     if body.payload is not None:
+        # Changed together: what was checked for one kind must not become the payload of another.
         kind = body.kind or app.schedules.get(schedule).kind
-        changes["payload"] = _payload(app, kind, body.payload)
+        changes |= {"kind": kind, "payload": _payload(app, kind, body.payload)}
     changed = app.schedules.change(schedule, changes)
     return reply(_view(app, reply, changed), "schedule_changed", name=changed.name)
 

@@ -1,0 +1,143 @@
+"""Connections of watchers break all the time, and so does the API: nothing that happens to tasks is missed or told twice."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from gristmill.tasks.model import Event, TaskFilter, TaskState
+from tests.integration.worker.conftest import Mill
+from tests.support.api import api_process
+from tests.support.history import all_events, what_broke
+from tests.support.valkey import fresh_broker
+from tests.support.waiting import eventually
+from tests.support.watching import seqs_of, watching
+
+pytestmark = pytest.mark.slow
+
+CUSTOMERS = 4
+TASKS = 30
+CANCELLED = 7
+"""Every so manieth task is cancelled, and tried again."""
+PAUSE_SECONDS = 0.08
+CUT_SECONDS = 0.1
+
+
+class Follower:
+    """Follows tasks with a cursor; its connection is cut every now and then, at any moment."""
+
+    def __init__(self, url: str, cursor: int, seed: int, **query: Any) -> None:
+        self.url = url
+        self.told: list[int] = []
+        self.cuts = 0
+        self.until: int | None = None
+        """The last event that it has to be told of."""
+        self._cursor = cursor
+        self._query = query
+        self._chance = random.Random(seed)
+
+    def follow(self) -> None:
+        """Come back again and again until it was told of the last."""
+        while self.until is None or self.told[-1:] < [self.until]:
+            try:
+                self._follow_for(self._chance.uniform(0.0, 2 * CUT_SECONDS))
+            except InvalidStatus as refused:
+                if refused.response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+            except (OSError, InvalidHandshake, ConnectionClosed):
+                # The API is not there.
+                self.cuts += 1
+
+    def _follow_for(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        with watching(self.url, cursor=self._cursor, **self._query) as watcher:
+            while (left := end - time.monotonic()) > 0:
+                try:
+                    frame = watcher.frame(left)
+                except TimeoutError:
+                    break
+                self.told += seqs_of([frame])
+                self._cursor = int(frame["cursor"])
+            watcher.drop()
+            self.cuts += 1
+
+
+class Customer:
+    """Hands in tasks one by one, and changes its mind about some."""
+
+    def __init__(self, mill: Mill, seed: int) -> None:
+        self._mill = mill
+        self._chance = random.Random(seed)
+        self.accepted: list[str] = []
+
+    def order(self) -> None:
+        tasks = self._mill.app.tasks
+        for number in range(TASKS):
+            task = tasks.submit("ping", {}, collection=("kept", "other")[number % 2])
+            self.accepted.append(task.id)
+            if number % CANCELLED == 0:
+                tasks.cancel_one(task.id)
+                tasks.retry(TaskFilter(ids=[task.id]))
+            threading.Event().wait(self._chance.uniform(0.0, PAUSE_SECONDS))
+
+
+def happen(mill: Mill, threads: ThreadPoolExecutor, seed: int) -> list[str]:
+    """Have several hand in tasks at once, and one that takes its process down; the ids, once all were accepted."""
+    fatal = mill.app.tasks.submit("moody", {"moods": ["exit"]}, collection="kept")
+    customers = [Customer(mill, seed + number) for number in range(CUSTOMERS)]
+    for order in [threads.submit(customer.order) for customer in customers]:
+        order.result()
+    return [fatal.id, *(task_id for customer in customers for task_id in customer.accepted)]
+
+
+def seqs(events: Sequence[Event], collection: set[str] | None = None) -> list[int]:
+    return [event.seq for event in events if collection is None or event.task_id in collection]
+
+
+@pytest.mark.parametrize(
+    ("make_of_database", "engine"),
+    [("sqlite", "local"), ("postgres", "local"), ("sqlite", "celery"), ("postgres", "rq")],
+    indirect=["make_of_database"],
+)
+def test_client_whose_connection_breaks_all_the_time_is_told_every_event_once(
+    make_mill: Callable[..., Mill], engine: str
+) -> None:
+    broker = {} if engine == "local" else {"redis": {"url": fresh_broker()}, "engine": {"name": engine}}
+    mill = make_mill(**broker)
+    mill.start(concurrency=2, engine=engine)
+    before = mill.submit("counted")
+    store = mill.app.store
+    first = store.events(before.id)[0].seq
+
+    with ThreadPoolExecutor() as threads, ExitStack() as stack:
+        with api_process(mill.app.settings.data, **mill.environment) as api:
+            followers = [Follower(api.url, first, 1), Follower(api.url, first, 2, collection="kept")]
+            following = [threads.submit(follower.follow) for follower in followers]
+            accepted = happen(mill, threads, seed=10)
+        # It is killed here, and tasks go on.
+        accepted += happen(mill, threads, seed=20)
+        api = stack.enter_context(api_process(mill.app.settings.data, **mill.environment))
+        for follower in followers:
+            follower.url = api.url
+        accepted += happen(mill, threads, seed=30)
+        eventually(lambda: not store.counts(TaskFilter(states=[TaskState.PENDING, TaskState.PROCESSING])), 60)
+        events = [event for event in all_events(store) if event.seq > first]
+        kept = {task.id for task in store.find(TaskFilter(collection="kept"), limit=len(accepted))}
+        expected = [seqs(events), seqs(events, kept)]
+        for follower, own in zip(followers, expected, strict=True):
+            follower.until = own[-1]
+        wait(following, timeout=30)
+
+    for told in following:
+        told.result(timeout=0)
+    assert [follower.told for follower in followers] == expected
+    assert min(follower.cuts for follower in followers) > 20
+    assert {"submitted", "claimed", "cancelled", "retried", "completed", "lost"} <= {event.name for event in events}
+    assert what_broke(store, [before.id, *accepted]) == []
