@@ -139,5 +139,5 @@ def test_client_whose_connection_breaks_all_the_time_is_told_every_event_once(
         told.result(timeout=0)
     assert [follower.told for follower in followers] == expected
     assert min(follower.cuts for follower in followers) > 20
-    assert {"submitted", "claimed", "cancelled", "retried", "completed", "lost"} <= {event.name for event in events}
+    assert {"submitted", "claimed", "cancelled", "retried", "completed", "crashed"} == {event.name for event in events}
     assert what_broke(store, [before.id, *accepted]) == []
