@@ -35,8 +35,7 @@ def found(shelf: Shelf, *texts: str) -> list[str]:
 
 
 def texts_of(shelf: Shelf, document: Document, number: int) -> Sequence[str]:
-    version = shelf.store.version(document.id, number)
-    return [chunk.text for chunk in shelf.store.version_chunks(version.id)]
+    return [chunk.text for chunk in shelf.store.version_chunks(document.id, number)]
 
 
 def reembed(shelf: Shelf, model_id: str) -> None:
@@ -145,7 +144,14 @@ class TestVersions:
     def test_chunks_of_any_kept_version_can_be_read(self, shelf: Shelf, letters: Document) -> None:
         assert texts_of(shelf, letters, 1) == ["alpha", "shared"]
         assert texts_of(shelf, letters, 3) == ["gamma", "shared"]
-        assert shelf.store.version_chunks(999) == []
+
+    def test_chunks_of_a_version_that_is_not_kept_are_not_found(self, shelf: Shelf, letters: Document) -> None:
+        shelf.index(letters, ["delta"], keep_versions=1)
+
+        with pytest.raises(NotFound) as refused:
+            shelf.store.version_chunks(letters.id, 3)
+
+        assert refused.value.code == "version_not_found"
 
 
 class TestSnapshots:
@@ -161,7 +167,7 @@ class TestSnapshots:
         new = shelf.document("/new")
         shelf.index(new, ["newcomer"])
 
-        restored = shelf.store.restore(shelf.name, snapshot.id)
+        restored = shelf.restore(snapshot.id)
 
         assert found(shelf, "gamma", "other one", "flood", "newcomer") == ["gamma", "other one"]
         assert (restored.changed, restored.returned, restored.removed) == (1, 1, 1)
@@ -173,9 +179,9 @@ class TestSnapshots:
         shelf.index(letters, ["flood"], keep_versions=1)
         new = shelf.document("/new")
         shelf.index(new, ["newcomer"])
-        restored = shelf.store.restore(shelf.name, snapshot.id)
+        restored = shelf.restore(snapshot.id)
 
-        back = shelf.store.restore(shelf.name, restored.before.id)
+        back = shelf.restore(restored.before.id)
 
         assert found(shelf, "gamma", "flood", "newcomer") == ["flood", "newcomer"]
         assert (back.changed, back.returned, back.removed) == (1, 1, 0)
@@ -186,7 +192,7 @@ class TestSnapshots:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         for text in ("delta", "epsilon", "zeta"):
             shelf.index(letters, [text], keep_versions=1)
-            shelf.store.restore(shelf.name, snapshot.id)
+            shelf.restore(snapshot.id)
 
         names = [(one.name, one.is_automatic) for one in shelf.store.snapshots(shelf.name)]
         assert names == [("first", True), ("first", False)]
@@ -198,7 +204,7 @@ class TestSnapshots:
         shelf.index(letters, ["flood"], keep_versions=1)
         assert found(shelf, "gamma", "flood") == ["flood"]
 
-        shelf.store.restore(shelf.name, snapshot.id)
+        shelf.restore(snapshot.id)
 
         assert shelf.collection.space == space
         assert found(shelf, "gamma", "flood") == ["gamma"]
@@ -208,7 +214,7 @@ class TestSnapshots:
         snapshot = shelf.store.take_snapshot(shelf.name, "old model")
         reembed(shelf, "two")
         shelf.index(letters, ["flood"], keep_versions=KEPT)
-        shelf.store.restore(shelf.name, snapshot.id)
+        shelf.restore(snapshot.id)
 
         with pytest.raises(Conflict) as refused:
             shelf.store.roll_back(letters.id, 4)
@@ -219,7 +225,7 @@ class TestSnapshots:
     def test_document_of_then_is_held_against_what_its_source_is_now(self, shelf: Shelf, letters: Document) -> None:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         shelf.index(letters, ["flood"], keep_versions=KEPT)
-        shelf.store.restore(shelf.name, snapshot.id)
+        shelf.restore(snapshot.id)
         assert shelf.store.document(letters.id).held is not None
 
         shelf.index(letters, ["ebb"], keep_versions=KEPT)
@@ -233,7 +239,7 @@ class TestSnapshots:
         shelf.store.delete_documents([document.id])
 
         assert shelf.store.known_blobs(["a" * 64, "b" * 64]) == {"a" * 64}
-        shelf.store.restore(shelf.name, snapshot.id)
+        shelf.restore(snapshot.id)
         assert shelf.store.document(document.id).blob_id == "a" * 64
 
     def test_registered_document_comes_back_as_such(self, shelf: Shelf) -> None:
@@ -241,7 +247,7 @@ class TestSnapshots:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         shelf.index(document, ["words"])
 
-        shelf.store.restore(shelf.name, snapshot.id)
+        shelf.restore(snapshot.id)
 
         restored = shelf.store.document(document.id)
         assert (restored.state, restored.version) == (DocumentState.REGISTERED, None)
@@ -257,7 +263,7 @@ class TestSnapshots:
         shelf.index(again, ["second life"])
         assert again.id != document.id
 
-        shelf.store.restore(shelf.name, snapshot.id)
+        shelf.restore(snapshot.id)
 
         assert found(shelf, "first life", "second life") == ["first life"]
 
@@ -268,7 +274,7 @@ class TestSnapshots:
         assert found(shelf, "gamma") == []
         assert shelf.whole(shelf.draft(letters), ["anew"]).number == 4
 
-        shelf.store.restore(shelf.name, snapshot.id)
+        shelf.restore(snapshot.id)
 
         assert found(shelf, "gamma", "anew") == ["gamma"]
 

@@ -23,7 +23,7 @@ from tests.support.watching import seqs_of, watching
 pytestmark = pytest.mark.slow
 
 CUSTOMERS = 4
-TASKS = 30
+TASKS = 16
 CANCELLED = 7
 """Every so manieth task is cancelled, and tried again."""
 PAUSE_SECONDS = 0.08
@@ -112,7 +112,7 @@ def test_client_whose_connection_breaks_all_the_time_is_told_every_event_once(
     broker = {} if engine == "local" else {"redis": {"url": fresh_broker()}, "engine": {"name": engine}}
     mill = make_mill(**broker)
     mill.start(concurrency=2, engine=engine)
-    before = mill.submit("counted")
+    before = mill.app.tasks.submit("ping", {})
     store = mill.app.store
     first = store.events(before.id)[0].seq
 
@@ -139,5 +139,6 @@ def test_client_whose_connection_breaks_all_the_time_is_told_every_event_once(
         told.result(timeout=0)
     assert [follower.told for follower in followers] == expected
     assert min(follower.cuts for follower in followers) > 20
-    assert {"submitted", "claimed", "cancelled", "retried", "completed", "crashed"} == {event.name for event in events}
+    names = {event.name for event in events}
+    assert {"submitted", "claimed", "cancelled", "retried", "completed", "worker_lost"} <= names
     assert what_broke(store, [before.id, *accepted]) == []

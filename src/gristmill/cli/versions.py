@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["versions"]
 
+_ROW = click.IntRange(1, 2**63 - 1)
 _COLORS = {"added": "green", "removed": "red"}
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -35,7 +36,7 @@ versions = family(
     gristmill versions list 17 --json
     """,
 )
-@click.argument("document_id", type=int)
+@click.argument("document_id", type=_ROW)
 def list_versions(invocation: Invocation, document_id: int) -> None:
     """List the versions that are kept of a document, newest first; the one with a star answers searches."""
     with invocation.app() as app:
@@ -72,15 +73,15 @@ def list_versions(invocation: Invocation, document_id: int) -> None:
     gristmill versions diff 17 1 2 --json
     """,
 )
-@click.argument("document_id", type=int)
-@click.argument("before", type=int)
-@click.argument("after", type=int)
+@click.argument("document_id", type=_ROW)
+@click.argument("before", type=_ROW)
+@click.argument("after", type=_ROW)
 def diff(invocation: Invocation, document_id: int, before: int, after: int) -> None:
     """Show what changed in a document from one version to another."""
     with invocation.app() as app:
         from gristmill.index.difference import ChangeKind, difference, stretches
 
-        old, new = (app.index.version_chunks(app.index.version(document_id, number).id) for number in (before, after))
+        old, new = (app.index.version_chunks(document_id, number) for number in (before, after))
     found = difference(old, new)
     counts = {kind.value: found.count(kind) for kind in ChangeKind} | {"unchanged": found.unchanged}
     invocation.answer(
@@ -121,8 +122,8 @@ def _words(change: "Change") -> str:
     gristmill versions rollback 17 2 --json
     """,
 )
-@click.argument("document_id", type=int)
-@click.argument("number", type=int)
+@click.argument("document_id", type=_ROW)
+@click.argument("number", type=_ROW)
 def rollback(invocation: Invocation, document_id: int, number: int) -> None:
     """Let another version of a document answer searches, at once; nothing is embedded.
 
@@ -193,14 +194,14 @@ def list_snapshots(invocation: Invocation, collection: str) -> None:
     """,
 )
 @click.argument("collection")
-@click.argument("snapshot_id", type=int)
+@click.argument("snapshot_id", type=_ROW)
 def restore(invocation: Invocation, collection: str, snapshot_id: int) -> None:
     """Let a collection show what it showed in a snapshot, at once; nothing is embedded.
 
     Documents that were deleted since come back, those that came since are removed; this can be undone.
     """
     with invocation.app() as app:
-        restored = app.index.restore(collection, snapshot_id)
+        restored = app.index.restore(collection, snapshot_id, keep_versions=app.settings.index.keep_versions)
     counts = {"changed": restored.changed, "returned": restored.returned, "removed": restored.removed}
     before = restored.before.id
     invocation.say("cli_restored", collection=collection, snapshot_id=snapshot_id, before=before, **counts)
@@ -216,7 +217,7 @@ def restore(invocation: Invocation, collection: str, snapshot_id: int) -> None:
     """,
 )
 @click.argument("collection")
-@click.argument("snapshot_id", type=int)
+@click.argument("snapshot_id", type=_ROW)
 def forget(invocation: Invocation, collection: str, snapshot_id: int) -> None:
     """Give up a snapshot, and the versions that were kept for its sake alone."""
     with invocation.app() as app:

@@ -159,7 +159,12 @@ class StoredSchedules:
 
 
 def _is(schedule: Schedule) -> ColumnElement[bool]:
-    return schedules.c.id == schedule.id
+    return (
+        (schedules.c.id == schedule.id)
+        & (schedules.c.revision == schedule.revision)
+        & (schedules.c.next_tick_at == schedule.next_tick_at)
+        & ~schedules.c.paused
+    )
 
 
 def _check_name_is_free(tx: Connection, schedule: Schedule) -> None:

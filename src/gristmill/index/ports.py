@@ -98,8 +98,8 @@ class IndexStore(Protocol):
         """One of them; :class:`NotFound` (``document_not_found``, ``version_not_found``)."""
         ...
 
-    def version_chunks(self, version_id: int) -> Sequence[PlacedChunk]:
-        """All chunks of a version, in order; none if it is not kept any more."""
+    def version_chunks(self, document_id: int, number: int) -> Sequence[PlacedChunk]:
+        """All chunks of one of them, in order; :class:`NotFound` as :meth:`version`."""
         ...
 
     def roll_back(self, document_id: int, number: int) -> Document:
@@ -112,18 +112,23 @@ class IndexStore(Protocol):
         ...
 
     def take_snapshot(self, collection: str, name: str) -> Snapshot:
-        """Keep what the collection shows now, and its settings, under a name; durable."""
+        """Keep what the collection shows now, and its settings, under a name; durable.
+
+        :class:`InvalidInput` (``snapshot_name_invalid``) unless the name has 1 to 200 printable characters.
+        """
         ...
 
     def snapshots(self, collection: str) -> Sequence[Snapshot]:
         """Those of the collection, newest first."""
         ...
 
-    def restore(self, collection: str, snapshot_id: int) -> Restoration:
+    def restore(self, collection: str, snapshot_id: int, *, keep_versions: int) -> Restoration:
         """Let the collection show what it showed then, at once for every reader; durable, and nothing is embedded.
 
-        Documents that were deleted since come back, those that came since are removed. What it showed before is kept
-        as an automatic snapshot, in place of the last one. :class:`NotFound` (``snapshot_not_found``).
+        Documents that were deleted since come back, those that came since are removed. A document that was there all
+        the time is then held at its version as by :meth:`roll_back`. What the collection showed before is kept as an
+        automatic snapshot, in place of the last one; restoring the same again leaves that alone. Versions of living
+        documents that nobody keeps by then are removed. :class:`NotFound` (``snapshot_not_found``).
         """
         ...
 

@@ -29,6 +29,10 @@ MESSAGES: Mapping[str, Message] = {
         "Forgot snapshot {snapshot_id} of {collection}",
         "已删除 {collection} 的快照 {snapshot_id}",
     ),
+    "snapshot_name_invalid": Message(
+        "{field} is “{value}”. Use 1 to 200 printable characters.",
+        "{field} 的值为“{value}”。请使用 1 到 200 个可打印字符。",
+    ),
     "snapshot_not_found": Message(
         "The collection {collection} has no snapshot {snapshot_id}. Take an id from the list of its snapshots.",
         "集合 {collection} 没有快照 {snapshot_id}。请从其快照列表中选取编号。",

@@ -47,7 +47,7 @@ _GONE = problems({404: ("collection_not_found", "snapshot_not_found")})
     responses=answers(
         {"success": True, "message": "Took snapshot 1 of default", "data": _VIEW}, status=201, description="Taken"
     )
-    | problems({404: "collection_not_found", 415: "content_type_unsupported"}),
+    | problems({404: "collection_not_found", 415: "content_type_unsupported", 422: "snapshot_name_invalid"}),
 )
 def take_snapshot(app: Service, reply: Reply, name: CollectionName, body: SnapshotBody) -> Envelope[SnapshotView]:
     """Keep what a collection shows now, with its settings. Versions are kept for as long as a snapshot names them."""
@@ -88,7 +88,7 @@ def restore_snapshot(
     Documents that were deleted since come back, and those that came since are removed. What it showed before is kept as
     a snapshot, so that this can be undone.
     """
-    restored = app.index.restore(name, snapshot_id)
+    restored = app.index.restore(name, snapshot_id, keep_versions=app.settings.index.keep_versions)
     return reply(RestorationView.of(restored), "snapshot_restored", snapshot_id=snapshot_id, collection=name)
 
 

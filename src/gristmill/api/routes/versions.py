@@ -84,9 +84,7 @@ def diff_versions(
     app: Service, reply: Reply, document_id: DocumentId, query: Annotated[DiffQuery, Query()]
 ) -> Envelope[DiffView]:
     """What changed from one version to another: chunks that were added, removed or changed, and the words in them."""
-    before, after = (
-        app.index.version_chunks(app.index.version(document_id, number).id) for number in (query.before, query.after)
-    )
+    before, after = (app.index.version_chunks(document_id, number) for number in (query.before, query.after))
     return reply(DiffView.of(difference(before, after), offset=query.offset, limit=query.limit))
 
 

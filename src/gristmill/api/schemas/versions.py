@@ -34,9 +34,10 @@ class KeptVersionView(VersionView):
     @classmethod
     def of_kept(cls, version: Version, *, current: int | None, language: str) -> "KeptVersionView":
         """``version`` for a client, where ``current`` answers."""
+        view = VersionView.of(version, language)
         return cls(
-            **VersionView.of(version, language).model_dump(exclude={"notices"}),
-            notices=VersionView.of(version, language).notices,
+            **view.model_dump(exclude={"notices"}),
+            notices=view.notices,
             is_current=version.id == current,
             content_hash=version.content_hash,
             title=version.title,
@@ -137,7 +138,9 @@ class DiffView(Output):
 class SnapshotBody(Input):
     """What to call it."""
 
-    name: str = Field(min_length=1, max_length=200, description="For people.", examples=["before the move"])
+    name: str = Field(
+        max_length=200, description="1 to 200 printable characters, for people.", examples=["before the move"]
+    )
 
 
 class SnapshotView(Output):

@@ -3,10 +3,10 @@
 A crash between the two leaves only rows that nobody can see; :func:`sweep` finds them again.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.database import Database
@@ -14,9 +14,19 @@ from gristmill.db.index import catalogue, words
 from gristmill.db.index.pins import chunk_is_pinned, document_is_pinned, version_is_pinned
 from gristmill.db.index.rows import batches
 from gristmill.db.schema import chunks, collections, documents, embeddings, snapshots, spaces, version_chunks, versions
-from gristmill.index.model import DocumentState
+from gristmill.errors import NotFound
+from gristmill.index.model import Collection, DocumentState
 
-__all__ = ["hidden_values", "hide_collection", "hide_documents", "remove_versions", "sweep", "sweep_document"]
+__all__ = [
+    "hidden_values",
+    "hide_collection",
+    "hide_documents",
+    "hold",
+    "remove_versions",
+    "sweep",
+    "sweep_document",
+    "sweep_versions",
+]
 
 PORTION = 1000
 """Chunks removed in one transaction: tens of milliseconds, so that other writers get their turn."""
@@ -38,39 +48,45 @@ def _remove_chunks(connection: Connection, chunk_nos: Sequence[int]) -> None:
         connection.execute(delete(chunks).where(chunks.c.no.in_(batch)))
 
 
+def hold(connection: Connection, name: str) -> Collection:
+    """The living collection, in which nobody else changes anything until the transaction ends; :class:`NotFound`.
+
+    Its documents are taken by id and before it: whoever changes several comes to them in this order.
+    """
+    found = catalogue.by_name(connection, name)
+    inside = select(documents.c.id).where(documents.c.collection_id == found.id).order_by(documents.c.id)
+    connection.execute(select(func.count()).select_from(inside.with_for_update().subquery()))
+    held = catalogue.by_id(connection, found.id)
+    if held is None:
+        raise NotFound("collection_not_found", collection=name)
+    return held
+
+
 def hide_documents(connection: Connection, document_ids: Sequence[int], *, now: int) -> list[int]:
     """Take documents away from every reader; those that were there. Their rows stay as marks for caches."""
-    gone: list[int] = []
-    for batch in batches(document_ids):
-        gone_documents: Counter[int] = Counter()
-        gone_chunks: Counter[int] = Counter()
-        found = connection.execute(
-            select(documents.c.id, documents.c.collection_id, versions.c.chunk_count)
-            .outerjoin_from(documents, versions, versions.c.id == documents.c.current_version_id)
-            .where(documents.c.id.in_(batch), documents.c.deleted_at.is_(None))
-            # Documents before their collection, as a publication takes them.
-            .order_by(documents.c.id)
-            .with_for_update(of=documents)
-        ).all()
-        for row in found:
-            gone.append(row.id)
-            gone_documents[row.collection_id] += 1
-            gone_chunks[row.collection_id] += row.chunk_count or 0
-        for collection_id, count in gone_documents.items():
-            generation = catalogue.advance(
-                connection, collection_id, documents=-count, chunks=-gone_chunks[collection_id]
-            )
-            connection.execute(
-                update(documents)
-                .where(
-                    documents.c.id.in_(batch),
-                    documents.c.collection_id == collection_id,
-                    documents.c.deleted_at.is_(None),
-                )
-                .values(hidden_values(now) | {"generation": generation})
-            )
+    living: list[int] = []
+    for batch in batches(sorted(set(document_ids))):
+        # All documents by id, and before their collections: as publications and :func:`hold` take them.
+        inside = select(documents.c.id).where(documents.c.id.in_(batch), documents.c.deleted_at.is_(None))
+        living += connection.execute(inside.order_by(documents.c.id).with_for_update()).scalars()
+    found = [row for batch in batches(living) for row in connection.execute(_shown(batch))]
+    for collection_id in sorted({row.collection_id for row in found}):
+        gone = {row.id: row.chunk_count or 0 for row in found if row.collection_id == collection_id}
+        generation = catalogue.advance(connection, collection_id, documents=-len(gone), chunks=-sum(gone.values()))
+        for batch in batches(gone):
+            values = hidden_values(now) | {"generation": generation}
+            connection.execute(update(documents).where(documents.c.id.in_(batch)).values(values))
     asked = {document_id: place for place, document_id in enumerate(document_ids)}
-    return sorted(gone, key=asked.__getitem__)
+    return sorted(living, key=asked.__getitem__)
+
+
+def _shown(document_ids: Sequence[int]) -> Select[Any]:
+    # Apart from taking the documents: who waited for one of them would be told nothing of its new version.
+    return (
+        select(documents.c.id, documents.c.collection_id, versions.c.chunk_count)
+        .outerjoin_from(documents, versions, versions.c.id == documents.c.current_version_id)
+        .where(documents.c.id.in_(document_ids))
+    )
 
 
 def hide_collection(connection: Connection, collection_id: int, *, now: int) -> int:
@@ -100,24 +116,85 @@ def sweep_document(database: Database, document_id: int) -> None:
 
     Versions still being built keep their row, without chunks.
     """
+    hidden = select(documents.c.id).where(documents.c.id == document_id, documents.c.deleted_at.is_not(None))
+    # A version loses its number before its first chunk: should the document come back, it shows none in part.
+    published = (versions.c.document_id == document_id, versions.c.number.is_not(None))
+    unpublish = update(versions).where(*published, ~version_is_pinned(versions.c.id))
+    unpublish = unpublish.values(number=None, published_at=None)
+    unkept = select(chunks.c.no).where(chunks.c.document_id == document_id, ~chunk_is_pinned()).limit(PORTION)
+    dropped: list[int] = []
     numbers = [0]
     while numbers:
         with database.write() as connection:
-            statement = (
-                select(chunks.c.no)
-                .join(documents, documents.c.id == chunks.c.document_id)
-                .where(documents.c.id == document_id, documents.c.deleted_at.is_not(None), ~chunk_is_pinned())
-            )
-            numbers = list(connection.execute(statement.limit(PORTION)).scalars())
+            if connection.execute(hidden.with_for_update()).first() is None:
+                return
+            dropped += connection.execute(unpublish.returning(versions.c.id)).scalars()
+            numbers = list(connection.execute(unkept).scalars())
             for batch in batches(numbers):
                 connection.execute(delete(version_chunks).where(version_chunks.c.chunk_no.in_(batch)))
             _remove_chunks(connection, numbers)
             if not numbers:
-                published = versions.c.document_id.in_(
-                    select(documents.c.id).where(documents.c.id == document_id, documents.c.deleted_at.is_not(None))
-                )
-                free = (versions.c.number.is_not(None), ~version_is_pinned(versions.c.id))
-                connection.execute(delete(versions).where(published, *free))
+                for batch in batches(dropped):
+                    connection.execute(delete(versions).where(versions.c.id.in_(batch)))
+
+
+def sweep_versions(database: Database, collection_id: int, *, keep_versions: int) -> None:
+    """Remove versions of living documents that neither these nor a snapshot keeps, in portions."""
+    inside = documents.c.collection_id == collection_id
+    with database.read() as connection:
+        found = connection.execute(_unkept(inside, keep_versions)).all()
+    for portion in _portions(found):
+        with database.write() as connection:
+            held = select(documents.c.id).where(documents.c.id.in_(portion)).order_by(documents.c.id)
+            connection.execute(held.with_for_update()).all()
+            free: dict[int, list[int]] = {}
+            for row in connection.execute(_unkept(documents.c.id.in_(portion), keep_versions)):
+                free.setdefault(row.document_id, []).append(row.id)
+            for document_id, version_ids in free.items():
+                remove_versions(connection, document_id, version_ids)
+
+
+def _unkept(which: ColumnElement[bool], keep_versions: int) -> Select[Any]:
+    """Versions of those documents beyond the newest ``keep_versions``; one that was cleared keeps none for itself."""
+    place = func.row_number().over(partition_by=versions.c.document_id, order_by=versions.c.number.desc())
+    published = (
+        select(
+            versions.c.id,
+            versions.c.document_id,
+            versions.c.chunk_count,
+            documents.c.current_version_id,
+            documents.c.held_version_id,
+            place.label("place"),
+        )
+        .join_from(versions, documents, documents.c.id == versions.c.document_id)
+        .where(which, documents.c.deleted_at.is_(None), versions.c.number.is_not(None))
+        .subquery()
+    )
+    return (
+        select(published.c.id, published.c.document_id, published.c.chunk_count)
+        .where(
+            or_(published.c.place > keep_versions, published.c.current_version_id.is_(None)),
+            published.c.id.is_distinct_from(published.c.current_version_id),
+            published.c.id.is_distinct_from(published.c.held_version_id),
+            ~version_is_pinned(published.c.id),
+        )
+        .order_by(published.c.document_id)
+    )
+
+
+def _portions(found: Iterable[Any]) -> Iterator[list[int]]:
+    """Documents whose versions among ``found`` have as many chunks together as one transaction may remove."""
+    portion: dict[int, None] = {}
+    count = 0
+    for row in found:
+        if count >= PORTION and row.document_id not in portion:
+            yield list(portion)
+            portion, count = {}, 0
+        portion[row.document_id] = None
+        # A version without chunks is work as well.
+        count += row.chunk_count + 1
+    if portion:
+        yield list(portion)
 
 
 def sweep(database: Database, *, deleted_before: int) -> int:
@@ -126,8 +203,13 @@ def sweep(database: Database, *, deleted_before: int) -> int:
     The answer is how many marks those were.
     """
     left = exists().where(chunks.c.document_id == documents.c.id, ~chunk_is_pinned().correlate(chunks))
+    numbered = exists().where(
+        versions.c.document_id == documents.c.id,
+        versions.c.number.is_not(None),
+        ~version_is_pinned(versions.c.id).correlate(versions),
+    )
     with database.read() as connection:
-        statement = select(documents.c.id).where(documents.c.deleted_at.is_not(None), left)
+        statement = select(documents.c.id).where(documents.c.deleted_at.is_not(None), left | numbered)
         unswept = list(connection.execute(statement).scalars())
     for document_id in unswept:
         sweep_document(database, document_id)

@@ -71,10 +71,12 @@ def roll_back(connection: Connection, document_id: int, number: int, *, now: int
     latest = connection.execute(select(newest().scalar_subquery()).where(documents.c.id == document_id)).scalar_one()
     shown = select(versions.c.chunk_count).where(versions.c.id == document.current_version_id)
     more = target.chunk_count - int(connection.execute(shown).scalar() or 0)
+    media_type = select(versions.c.media_type).where(versions.c.id == target.id)
     values = {
         "current_version_id": target.id,
         "held_version_id": None if latest == target.id else latest,
         "state": str(DocumentState.INDEXED),
+        "media_type": media_type.scalar_subquery(),
         "error": None,
         "generation": catalogue.advance(connection, collection.id, chunks=more),
         "indexed_at": target.published_at,

@@ -69,7 +69,7 @@ class SqlIndexStore:
 
     def delete_collection(self, name: str) -> int:
         with self._database.write(durable=True) as tx:
-            collection = catalogue.by_name(tx, name)
+            collection = removal.hold(tx, name)
             count = removal.hide_collection(tx, collection.id, now=self._clock.now())
         self._vectors.forget(collection.id)
         self.purge_deleted(deleted_before=0)
@@ -122,9 +122,9 @@ class SqlIndexStore:
         with self._database.read() as tx:
             return rollback.version(tx, document_id, number)
 
-    def version_chunks(self, version_id: int) -> Sequence[PlacedChunk]:
+    def version_chunks(self, document_id: int, number: int) -> Sequence[PlacedChunk]:
         with self._database.read() as tx:
-            return rollback.placed_chunks(tx, version_id)
+            return rollback.placed_chunks(tx, rollback.version(tx, document_id, number).id)
 
     def roll_back(self, document_id: int, number: int) -> Document:
         def work(tx: Connection) -> Document:
@@ -142,16 +142,23 @@ class SqlIndexStore:
         with self._database.read() as tx:
             return snapshots.of_collection(tx, collection)
 
-    def restore(self, collection: str, snapshot_id: int) -> Restoration:
-        return self._database.transact(
+    def restore(self, collection: str, snapshot_id: int, *, keep_versions: int) -> Restoration:
+        restored, has_given_up = self._database.transact(
             lambda tx: snapshots.restore(tx, collection, snapshot_id, now=self._clock.now()), durable=True
         )
+        if has_given_up:
+            self._sweep(restored.snapshot.space.collection_id, keep_versions)
+        return restored
 
     def forget_snapshot(self, collection: str, snapshot_id: int, *, keep_versions: int) -> None:
-        touched = self._database.transact(lambda tx: snapshots.forget(tx, collection, snapshot_id), durable=True)
-        for document_id in touched:
-            with self._database.write() as tx:
-                snapshots.left_over(tx, document_id, keep_versions=keep_versions)
+        self._sweep(
+            self._database.transact(lambda tx: snapshots.forget(tx, collection, snapshot_id), durable=True),
+            keep_versions,
+        )
+
+    def _sweep(self, collection_id: int, keep_versions: int) -> None:
+        """Remove what was kept for the sake of a snapshot that was given up."""
+        removal.sweep_versions(self._database, collection_id, keep_versions=keep_versions)
         self.purge_deleted(deleted_before=0)
 
     def known_hashes(self, document_id: int, space_id: int, content_hashes: Iterable[str]) -> set[str]:

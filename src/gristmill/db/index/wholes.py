@@ -23,6 +23,7 @@ from gristmill.index.model import Publication, VersionDraft
 __all__ = ["Whole", "publish"]
 
 _DOCUMENTS: BindParameter[Any] = bindparam("documents", expanding=True)
+_NUMBERED = versions.alias("numbered")
 _TARGETS = (
     select(
         documents.c.id,
@@ -30,6 +31,7 @@ _TARGETS = (
         documents.c.current_version_id,
         versions.c.chunk_count,
         exists().where(chunks.c.document_id == documents.c.id).label("has_chunks"),
+        exists().where(_NUMBERED.c.document_id == documents.c.id, _NUMBERED.c.number.is_not(None)).label("has_versions"),
     )
     .outerjoin(versions, versions.c.id == documents.c.current_version_id)
     .where(documents.c.id.in_(_DOCUMENTS), documents.c.deleted_at.is_(None))
@@ -155,7 +157,7 @@ def _add_versions(
     for version_id, whole, contents in zip(ids, wholes, chunk_nos, strict=True):
         number, deleted = 1, 0
         target = targets[whole.draft.document_id]
-        if target.has_chunks or target.current_version_id is not None:
+        if target.has_versions:
             number = version_rows.next_number(connection, whole.draft.document_id)
         if (current := target.current_version_id) is not None:
             deleted = len(version_rows.chunk_nos(connection, current).difference(contents))
