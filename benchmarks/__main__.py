@@ -28,6 +28,7 @@ _NAMES = (
     "library",
     "parse_memory",
     "api_latency",
+    "watching",
     "recovery",
     "history",
     "backlog",

@@ -9,11 +9,11 @@
     work = ping.s("first") | ping.s(note=previous("note"))
     work = chord([index.s(number) for number in ids], ping.s("all indexed"))
 
-``gristmill.open(folder).workflows.submit(work)`` or ``Client(url).workflows.submit(work)`` hands it in. A step that
-lacks an argument gets what the step before returned.
+``submit_workflow(work)`` of a :class:`gristmill.client.Client` hands it in. A step that lacks an argument gets what the
+step before returned.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gristmill.errors import InvalidInput
@@ -38,7 +38,10 @@ class TaskKind:
             raise InvalidInput(
                 "workflow_arguments_surplus", kind=self._declared.name, count=len(arguments), known=", ".join(fields)
             )
-        return Step(kind=self._declared.name, payload={**dict(zip(fields, arguments, strict=False)), **named})
+        placed = dict(zip(fields, arguments, strict=False))
+        for field in placed.keys() & named.keys():
+            raise InvalidInput("workflow_argument_twice", kind=self._declared.name, field=field)
+        return Step(kind=self._declared.name, payload={**placed, **named})
 
 
 def kind(name: str | Kind) -> TaskKind:
@@ -50,18 +53,26 @@ def kind(name: str | Kind) -> TaskKind:
     return TaskKind(KINDS[name])
 
 
-def chain(*steps: Node) -> Chain:
-    """``steps``, one after the other."""
-    return Chain(steps)
+def chain(*steps: Node | Iterable[Node]) -> Chain:
+    """``steps``, one after the other: given one by one, or as one iterable."""
+    return Chain(_nodes(steps, "chain"))
 
 
 def group(*members: Node | Iterable[Node]) -> Group:
     """``members``, all at once: given one by one, or as one iterable."""
-    if len(members) == 1 and not isinstance(members[0], Step | Chain | Group):
-        return Group(tuple(members[0]))
-    return Group(tuple(member for member in members if isinstance(member, Step | Chain | Group)))
+    return Group(_nodes(members, "group"))
 
 
-def chord(members: Iterable[Node], body: Node) -> Chain:
+def chord(members: Group | Iterable[Node], body: Node) -> Chain:
     """``members`` all at once, then ``body`` with the list of what they returned."""
-    return Chain((Group(tuple(members)), body))
+    return chain(members if isinstance(members, Group) else group(members), body)
+
+
+def _nodes(given: Sequence[Any], place: str) -> tuple[Node, ...]:
+    values = given
+    if len(given) == 1 and isinstance(given[0], Iterable):
+        values = list(given[0])
+    for number, value in enumerate(values):
+        if not isinstance(value, Step | Chain | Group):
+            raise InvalidInput("workflow_node_invalid", field=f"{place}[{number}]", value=repr(value)[:80])
+    return tuple(values)

@@ -17,11 +17,16 @@ __all__ = [
     "KINDS",
     "QUEUES",
     "BatchIndex",
+    "BatchMetadata",
     "CleanUp",
     "DeleteIndex",
+    "DocumentPipeline",
+    "GenerateMetadata",
     "IndexDocument",
     "IndexSource",
     "Ping",
+    "PostprocessMetadata",
+    "PreprocessChunks",
     "ProcessDocument",
     "ReembedCollection",
     "Workflow",
@@ -83,6 +88,8 @@ class IndexSource:
     force: bool = False
     prune: bool = False
     """Whether documents whose files are gone are removed."""
+    settle_seconds: float = 0.0
+    """Files that were written to within so long are left for later: somebody may be at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +129,46 @@ class CleanUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateMetadata:
+    """Say what one chunk is about."""
+
+    chunk_id: int | str
+    chunk_text: str
+    document_id: int | str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchMetadata:
+    """Say of many chunks what each is about: ``chunk_id``, ``chunk_text`` and perhaps ``document_id`` of each."""
+
+    chunks: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPipeline:
+    """Say what the chunks of a document are about, and then of all of it."""
+
+    document_id: int | str
+    chunks: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessChunks:
+    """Look the chunks of a document through before anything is generated."""
+
+    document_id: int | str
+    chunks: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostprocessMetadata:
+    """Put together what was said of the chunks of a document."""
+
+    document_id: int | str
+    results: list[dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
     """Carry out a chain or a group; see :mod:`gristmill.tasks.workflow`."""
 
@@ -148,6 +195,17 @@ KINDS: Mapping[str, Kind] = {
             hard_limit_seconds=25 * 3600.0,
         ),
         Kind(name="clean_up", payload=CleanUp),
+        Kind(
+            name="generate_metadata_for_chunk",
+            payload=GenerateMetadata,
+            queue="metadata",
+            soft_limit_seconds=600.0,
+            hard_limit_seconds=660.0,
+        ),
+        Kind(name="batch_metadata_generation", payload=BatchMetadata, queue="metadata"),
+        Kind(name="process_document_pipeline", payload=DocumentPipeline, queue="metadata"),
+        Kind(name="preprocess_chunks", payload=PreprocessChunks, queue="metadata"),
+        Kind(name="postprocess_metadata", payload=PostprocessMetadata, queue="metadata"),
         Kind(name="workflow", payload=Workflow),
     )
 }

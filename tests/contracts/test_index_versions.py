@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from gristmill.errors import Conflict, NotFound
-from gristmill.index.model import CollectionSettings, Document, DocumentState, SourceState
+from gristmill.index.model import Document, DocumentState, Restoration, SourceState
 from tests.contracts.shelf import DIMENSION, FixedClock, Shelf, vector_of
 from tests.contracts.test_index_store import rows_left
 
@@ -36,6 +36,10 @@ def found(shelf: Shelf, *texts: str) -> list[str]:
 
 def texts_of(shelf: Shelf, document: Document, number: int) -> Sequence[str]:
     return [chunk.text for chunk in shelf.store.version_chunks(document.id, number)]
+
+
+def restore(shelf: Shelf, snapshot_id: int) -> Restoration:
+    return shelf.store.restore(shelf.name, snapshot_id, keep_versions=KEPT)
 
 
 def reembed(shelf: Shelf, model_id: str) -> None:
@@ -167,7 +171,7 @@ class TestSnapshots:
         new = shelf.document("/new")
         shelf.index(new, ["newcomer"])
 
-        restored = shelf.restore(snapshot.id)
+        restored = restore(shelf, snapshot.id)
 
         assert found(shelf, "gamma", "other one", "flood", "newcomer") == ["gamma", "other one"]
         assert (restored.changed, restored.returned, restored.removed) == (1, 1, 1)
@@ -179,9 +183,9 @@ class TestSnapshots:
         shelf.index(letters, ["flood"], keep_versions=1)
         new = shelf.document("/new")
         shelf.index(new, ["newcomer"])
-        restored = shelf.restore(snapshot.id)
+        restored = restore(shelf, snapshot.id)
 
-        back = shelf.restore(restored.before.id)
+        back = restore(shelf, restored.before.id)
 
         assert found(shelf, "gamma", "flood", "newcomer") == ["flood", "newcomer"]
         assert (back.changed, back.returned, back.removed) == (1, 1, 0)
@@ -192,7 +196,7 @@ class TestSnapshots:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         for text in ("delta", "epsilon", "zeta"):
             shelf.index(letters, [text], keep_versions=1)
-            shelf.restore(snapshot.id)
+            restore(shelf, snapshot.id)
 
         names = [(one.name, one.is_automatic) for one in shelf.store.snapshots(shelf.name)]
         assert names == [("first", True), ("first", False)]
@@ -204,7 +208,7 @@ class TestSnapshots:
         shelf.index(letters, ["flood"], keep_versions=1)
         assert found(shelf, "gamma", "flood") == ["flood"]
 
-        shelf.restore(snapshot.id)
+        restore(shelf, snapshot.id)
 
         assert shelf.collection.space == space
         assert found(shelf, "gamma", "flood") == ["gamma"]
@@ -214,7 +218,7 @@ class TestSnapshots:
         snapshot = shelf.store.take_snapshot(shelf.name, "old model")
         reembed(shelf, "two")
         shelf.index(letters, ["flood"], keep_versions=KEPT)
-        shelf.restore(snapshot.id)
+        restore(shelf, snapshot.id)
 
         with pytest.raises(Conflict) as refused:
             shelf.store.roll_back(letters.id, 4)
@@ -225,7 +229,7 @@ class TestSnapshots:
     def test_document_of_then_is_held_against_what_its_source_is_now(self, shelf: Shelf, letters: Document) -> None:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         shelf.index(letters, ["flood"], keep_versions=KEPT)
-        shelf.restore(snapshot.id)
+        restore(shelf, snapshot.id)
         assert shelf.store.document(letters.id).held is not None
 
         shelf.index(letters, ["ebb"], keep_versions=KEPT)
@@ -239,7 +243,7 @@ class TestSnapshots:
         shelf.store.delete_documents([document.id])
 
         assert shelf.store.known_blobs(["a" * 64, "b" * 64]) == {"a" * 64}
-        shelf.restore(snapshot.id)
+        restore(shelf, snapshot.id)
         assert shelf.store.document(document.id).blob_id == "a" * 64
 
     def test_registered_document_comes_back_as_such(self, shelf: Shelf) -> None:
@@ -247,7 +251,7 @@ class TestSnapshots:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         shelf.index(document, ["words"])
 
-        shelf.restore(snapshot.id)
+        restore(shelf, snapshot.id)
 
         restored = shelf.store.document(document.id)
         assert (restored.state, restored.version) == (DocumentState.REGISTERED, None)
@@ -263,7 +267,7 @@ class TestSnapshots:
         shelf.index(again, ["second life"])
         assert again.id != document.id
 
-        shelf.restore(snapshot.id)
+        restore(shelf, snapshot.id)
 
         assert found(shelf, "first life", "second life") == ["first life"]
 
@@ -274,7 +278,7 @@ class TestSnapshots:
         assert found(shelf, "gamma") == []
         assert shelf.whole(shelf.draft(letters), ["anew"]).number == 4
 
-        shelf.restore(snapshot.id)
+        restore(shelf, snapshot.id)
 
         assert found(shelf, "gamma", "anew") == ["gamma"]
 
@@ -326,7 +330,7 @@ class TestSnapshots:
         other = Shelf(shelf.store, shelf.database, "other")
 
         for use in (
-            lambda: shelf.store.restore(other.name, snapshot.id),
+            lambda: restore(other, snapshot.id),
             lambda: shelf.store.forget_snapshot(other.name, snapshot.id, keep_versions=1),
         ):
             with pytest.raises(NotFound) as refused:

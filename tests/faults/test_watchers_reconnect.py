@@ -1,21 +1,27 @@
-"""Connections of watchers break all the time, and so does the API: nothing that happens to tasks is missed or told twice."""
+"""Connections break all the time, on either side of the API: nothing that happens to tasks is missed or told twice."""
 
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from gristmill.tasks.model import Event, TaskFilter, TaskState
+from gristmill.db.tasks.moves import add_tasks
+from gristmill.errors import Unavailable
+from gristmill.tasks.model import Event, NewTask, TaskFilter, TaskState
 from tests.integration.worker.conftest import Mill
 from tests.support.api import api_process
 from tests.support.history import all_events, what_broke
+from tests.support.postgres import own_server
+from tests.support.service import serving
+from tests.support.tasks import new_task
 from tests.support.valkey import fresh_broker
 from tests.support.waiting import eventually
 from tests.support.watching import seqs_of, watching
@@ -25,7 +31,7 @@ pytestmark = pytest.mark.slow
 CUSTOMERS = 4
 TASKS = 16
 CANCELLED = 7
-"""Every so manieth task is cancelled, and tried again."""
+"""Every so manieth task is cancelled and tried again, and another is accepted slowly."""
 PAUSE_SECONDS = 0.08
 CUT_SECONDS = 0.1
 
@@ -54,6 +60,7 @@ class Follower:
             except (OSError, InvalidHandshake, ConnectionClosed):
                 # The API is not there.
                 self.cuts += 1
+                threading.Event().wait(CUT_SECONDS)
 
     def _follow_for(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -70,7 +77,7 @@ class Follower:
 
 
 class Customer:
-    """Hands in tasks one by one, and changes its mind about some."""
+    """Hands in tasks one by one, and changes its mind about some; takes its time over others."""
 
     def __init__(self, mill: Mill, seed: int) -> None:
         self._mill = mill
@@ -85,7 +92,19 @@ class Customer:
             if number % CANCELLED == 0:
                 tasks.cancel_one(task.id)
                 tasks.retry(TaskFilter(ids=[task.id]))
-            threading.Event().wait(self._chance.uniform(0.0, PAUSE_SECONDS))
+            if number % CANCELLED == 1:
+                self._order_slowly(tasks.draft("ping", {}))
+            self._pause()
+
+    def _order_slowly(self, task: NewTask) -> None:
+        # The numbers of its events are given at the beginning, and seen at the end.
+        with self._mill.app.database.write() as transaction:
+            add_tasks(transaction, [task], self._mill.app.clock.now())
+            self._pause()
+        self.accepted.append(task.id)
+
+    def _pause(self) -> None:
+        threading.Event().wait(self._chance.uniform(0.0, PAUSE_SECONDS))
 
 
 def happen(mill: Mill, threads: ThreadPoolExecutor, seed: int) -> list[str]:
@@ -142,3 +161,32 @@ def test_client_whose_connection_breaks_all_the_time_is_told_every_event_once(
     names = {event.name for event in events}
     assert {"submitted", "claimed", "cancelled", "retried", "completed", "worker_lost"} <= names
     assert what_broke(store, [before.id, *accepted]) == []
+
+
+def test_watcher_is_told_every_event_once_while_the_database_drops_its_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.api.watchers._TROUBLE_SECONDS", 0.02)
+    enough = threading.Event()
+    with own_server() as server, serving(tmp_path / "data", {"database": {"url": server.url()}}) as service:
+
+        def drop() -> int:
+            dropped = 0
+            while not enough.wait(0.02):
+                dropped += server.end_connections()
+            return dropped
+
+        with watching(service.url) as watcher, ThreadPoolExecutor() as threads:
+            first = int(watcher.until("hello")["cursor"])
+            dropping = threads.submit(drop)
+            for _ in range(150):
+                with suppress(Unavailable):
+                    service.app.store.add([new_task() for _ in range(3)])
+            enough.set()
+            dropped = dropping.result()
+            events = [event.seq for event in all_events(service.app.store) if event.seq > first]
+            told = watcher.told(len(events))
+
+    assert told == events
+    assert len(events) > 100
+    assert dropped > 10

@@ -5,8 +5,9 @@ from typing import Any
 
 from gristmill.app import Gristmill
 from gristmill.app.documents import check_url, is_url
-from gristmill.errors import Forbidden
-from gristmill.tasks.compose import WORKFLOW
+from gristmill.errors import Forbidden, InvalidInput
+from gristmill.tasks.compose import Policy
+from gristmill.tasks.references import WORKFLOW
 from gristmill.tasks.workflow import Node, payloads_of
 
 __all__ = ["checked", "checked_workflow"]
@@ -15,15 +16,22 @@ __all__ = ["checked", "checked_workflow"]
 def checked(app: Gristmill, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """``payload`` of a task that a client submits; :class:`Forbidden` (``payload_path_refused``), or what is wrong."""
     if kind == WORKFLOW:
-        # Only what we start ourselves undoes something.
-        given = {name: payload[name] for name in ("tree", "on_failure") if name in payload}
-        checked_workflow(app, given.get("tree", {}))
-        return app.workflows.payload(given.pop("tree", {}), **given)
+        return _checked_payload(app, payload)
     _check_source(payload)
     return payload
 
 
-def checked_workflow(app: Gristmill, workflow: Mapping[str, Any]) -> Node:
+def _checked_payload(app: Gristmill, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    # Only what we start ourselves undoes something.
+    known = ("tree", "on_failure")
+    for name in payload:
+        if name not in known:
+            raise InvalidInput("payload_field_unknown", kind=WORKFLOW, field=name, known=", ".join(known))
+    tree = checked_workflow(app, payload.get("tree"))
+    return app.workflows.payload(tree, on_failure=payload.get("on_failure", Policy.STOP))
+
+
+def checked_workflow(app: Gristmill, workflow: Any) -> Node:
     """A workflow that a client submits; refuses what any payload in it is refused for."""
     read = app.workflows.read(workflow)
     for payload in payloads_of(read):

@@ -148,7 +148,6 @@ class Hub:
                     _log.warning("watchers.untold", error=str(error))
                 else:
                     _log.exception("watchers.look_raised")
-                feed = None
                 await asyncio.sleep(_TROUBLE_SECONDS)
             await asyncio.sleep(max(_REST_SECONDS, _TICK_SECONDS - (loop.time() - began)))
         self._looking = None

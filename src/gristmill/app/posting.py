@@ -115,7 +115,7 @@ class Posting:
             events = self._tail.read(limit=_EVENTS)
             if events:
                 made += self._deliveries.make(self._ends(events), after=after, until=events[-1].seq)
-            if len(events) < _EVENTS or self._clock.monotonic() > until:
+            if not events or self._clock.monotonic() > until:
                 break
         return made
 

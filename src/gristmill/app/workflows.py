@@ -1,21 +1,36 @@
 """Workflows from the user's side: hand one in, see how far all of it is, run it again from a step."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gristmill.errors import Conflict, InvalidInput, NotFound
-from gristmill.tasks.compose import WORKFLOW, Policy, part_id
+from gristmill.tasks.compose import Policy
 from gristmill.tasks.kind import Kind
 from gristmill.tasks.model import Task, TaskFilter, TaskState
+from gristmill.tasks.references import WORKFLOW, part_id
 from gristmill.tasks.service import TaskService
-from gristmill.tasks.workflow import Chain, Group, Node, bind, count_steps, from_json, from_stored, to_json
+from gristmill.tasks.workflow import (
+    Chain,
+    Group,
+    Node,
+    Step,
+    bind,
+    count_steps,
+    from_json,
+    from_stored,
+    to_json,
+    to_stored,
+)
 
 __all__ = ["Part", "WorkflowState", "Workflows"]
 
 _SHOWN_PARTS = 100
 """Parts of one chain or group that are shown; the others are counted."""
-_SHOWN_DEPTH = 6
+_MOST_SHOWN = 1_000
+"""Parts that are shown in all, nearest to the top first."""
+_COUNTED_TOGETHER = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +67,7 @@ class Workflows:
 
     def read(self, workflow: Node | Mapping[str, Any]) -> Node:
         """A checked workflow; :class:`InvalidInput` says where it is wrong."""
-        return from_json(workflow if isinstance(workflow, Mapping) else to_json(workflow), self._kinds)
+        return from_json(to_json(workflow) if isinstance(workflow, Step | Chain | Group) else workflow, self._kinds)
 
     def submit(self, workflow: Node | Mapping[str, Any], *, on_failure: str = Policy.STOP, **options: Any) -> Task:
         """Accept a workflow as one task (see :meth:`TaskService.draft` for the options); durable when this returns."""
@@ -60,25 +75,31 @@ class Workflows:
 
     def payload(self, workflow: Node | Mapping[str, Any], *, on_failure: str = Policy.STOP) -> dict[str, Any]:
         """What the task of a workflow is given, checked."""
-        if on_failure not in list(Policy):
-            raise InvalidInput("field_not_a_choice", field="on_failure", value=on_failure, choices=", ".join(Policy))
-        return {"tree": to_json(self.read(workflow)), "on_failure": str(on_failure)}
+        policy = Policy.named(on_failure)
+        return {"tree": to_stored(self.read(workflow), readable=True), "on_failure": policy.value}
 
     def state(self, task_id: str) -> WorkflowState:
         """How far it is; :class:`NotFound` (``task_not_found``, ``workflow_not_found``)."""
         task, tree = self._find(task_id)
-        ids = dict(_places(tree, task_id))
-        known = {found.id: found for found in self._tasks.get_many(list(ids))}
-        counts = dict(self._tasks.counts(TaskFilter(ancestor_id=task_id)))
-        for state, count in self._tasks.counts(TaskFilter(ancestor_id=task_id, kinds=[WORKFLOW])).items():
-            counts[state] -= count
+        shown = _shown(tree, task_id)
+        known = {
+            found.id: found for found in self._tasks.get_many([own for parts in shown.values() for own, _ in parts])
+        }
         return WorkflowState(
             task=task,
-            root=_part(tree, task_id, known | {task_id: task}),
-            policy=Policy(task.payload["on_failure"]),
+            root=_part(tree, task_id, shown, known | {task_id: task}),
+            policy=_policy(task),
             steps=count_steps(tree),
-            counts={state: count for state, count in counts.items() if count},
+            counts=self._counts(tree, task_id),
         )
+
+    def _counts(self, tree: Node, task_id: str) -> Mapping[TaskState, int]:
+        # What a step starts for itself is its own business, so not all descendants count.
+        ids = list(_step_ids(tree, task_id))
+        counts: Counter[TaskState] = Counter()
+        for start in range(0, len(ids), _COUNTED_TOGETHER):
+            counts.update(self._tasks.counts(TaskFilter(ids=ids[start : start + _COUNTED_TOGETHER])))
+        return counts
 
     def rerun(self, task_id: str, *, from_step: int, **options: Any) -> Task:
         """Accept a new workflow of the steps of a chain from ``from_step`` (1 is the first) on.
@@ -98,7 +119,7 @@ class Workflows:
                 raise Conflict("workflow_step_not_completed", task_id=task_id, step=from_step - 1)
             first = bind(first, before)
         again = Chain((first, *steps[from_step:]))
-        payload = {"tree": to_json(again), "on_failure": task.payload["on_failure"]}
+        payload = {"tree": to_stored(again, readable=True), "on_failure": _policy(task).value}
         inherited = {"priority": task.priority, "collection": task.collection, "user_id": task.user_id}
         return self._tasks.submit(WORKFLOW, payload, **{**inherited, **options})
 
@@ -109,6 +130,10 @@ class Workflows:
         return task, from_stored(task.payload["tree"])
 
 
+def _policy(task: Task) -> Policy:
+    return Policy.named(task.payload.get("on_failure", Policy.STOP))
+
+
 def _parts(node: Node) -> tuple[Node, ...]:
     match node:
         case Chain(steps=parts) | Group(members=parts):
@@ -117,23 +142,33 @@ def _parts(node: Node) -> tuple[Node, ...]:
             return ()
 
 
-def _places(node: Node, task_id: str, depth: int = 1) -> Iterator[tuple[str, Node]]:
-    """The ids of the tasks that are shown below ``task_id``."""
-    if depth > _SHOWN_DEPTH:
-        return
-    for place, part in enumerate(_parts(node)[:_SHOWN_PARTS]):
-        own = part_id(task_id, place)
-        yield own, part
-        yield from _places(part, own, depth + 1)
+def _step_ids(node: Node, task_id: str) -> Iterator[str]:
+    """The ids of the tasks that do the work of ``node``, which the task ``task_id`` carries out."""
+    if isinstance(node, Step):
+        yield task_id
+    for place, part in enumerate(_parts(node)):
+        yield from _step_ids(part, part_id(task_id, place))
 
 
-def _part(node: Node, task_id: str, known: Mapping[str, Task], depth: int = 1) -> Part:
-    parts = _parts(node)
-    shown = parts[:_SHOWN_PARTS] if depth <= _SHOWN_DEPTH else ()
+def _shown(tree: Node, task_id: str) -> Mapping[str, Sequence[tuple[str, Node]]]:
+    """Which parts of each task are shown, with the ids of their own tasks."""
+    shown: dict[str, Sequence[tuple[str, Node]]] = {}
+    left = _MOST_SHOWN
+    ahead = deque([(task_id, tree)])
+    while ahead:
+        own, node = ahead.popleft()
+        listed = _parts(node)[: min(_SHOWN_PARTS, left)]
+        shown[own] = [(part_id(own, place), part) for place, part in enumerate(listed)]
+        ahead.extend(shown[own])
+        left -= len(listed)
+    return shown
+
+
+def _part(node: Node, task_id: str, shown: Mapping[str, Sequence[tuple[str, Node]]], known: Mapping[str, Task]) -> Part:
     return Part(
         node=node,
         task_id=task_id,
         task=known.get(task_id),
-        parts=tuple(_part(part, part_id(task_id, place), known, depth + 1) for place, part in enumerate(shown)),
-        omitted=len(parts) - len(shown),
+        parts=tuple(_part(part, own, shown, known) for own, part in shown[task_id]),
+        omitted=len(_parts(node)) - len(shown[task_id]),
     )

@@ -5,8 +5,8 @@ A bar on a terminal, plain lines elsewhere, both on standard error: standard out
 
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gristmill.app import Gristmill
     from gristmill.tasks.model import Task
 
-__all__ = ["follow", "work_through"]
+__all__ = ["follow", "work_through", "worker_at_hand"]
 
 _LOOK_SECONDS = 0.2
 _WORKER_LOOK_SECONDS = 3.0
@@ -52,6 +52,13 @@ class _Display(Protocol):
 
 def work_through(invocation: Invocation, app: "Gristmill", task: "Task", *, slots: int) -> "Task":
     """Wait until ``task`` has ended; where no worker is running, one works for as long as this takes."""
+    with worker_at_hand(invocation, app, task.queue, slots=slots) as see_to_workers:
+        return follow(invocation, app, task, each_look=see_to_workers)
+
+
+@contextmanager
+def worker_at_hand(invocation: Invocation, app: "Gristmill", queue: str, *, slots: int) -> Iterator[Callable[[], None]]:
+    """To be called every now and then: where no worker takes tasks of ``queue``, one does until the block ends."""
     with ExitStack() as stack:
         own: AttachedWorker | None = None
         looked = float("-inf")
@@ -63,12 +70,12 @@ def work_through(invocation: Invocation, app: "Gristmill", task: "Task", *, slot
                 raise Unavailable("worker_ended", log=own.log_file)
             if own is None and now - looked >= _WORKER_LOOK_SECONDS:
                 looked = now
-                if not worker_listens(app, task.queue):
+                if not worker_listens(app, queue):
                     invocation.note("cli_own_worker", slots=slots)
                     flags = invocation.flags(app.settings.data)
                     own = stack.enter_context(AttachedWorker(app, flags, slots=slots))
 
-        return follow(invocation, app, task, each_look=see_to_workers)
+        yield see_to_workers
 
 
 def follow(

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +15,7 @@ from gristmill.cli.follow import work_through
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.sources import Refused, gather, register
 from gristmill.cli.views import duration, error_json
+from gristmill.cli.watching import keep_up_to_date
 
 if TYPE_CHECKING:
     from gristmill.app import Gristmill
@@ -48,6 +51,7 @@ class _Outcome:
     gristmill index ~/papers notes.md
     gristmill index https://example.com/handbook.html --collection handbook
     gristmill index ~/papers --force --json
+    gristmill index ~/papers --watch
     """
 )
 @click.argument("sources", nargs=-1, required=True, metavar="PATH_OR_URL...")
@@ -55,6 +59,7 @@ class _Outcome:
 @click.option("--force", is_flag=True, help="Index again what has not changed, too.")
 @click.option("--wait/--no-wait", default=True, help="Wait for the end, or only queue the work.", show_default=True)
 @click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="9 is most urgent.")
+@click.option("--watch", is_flag=True, help="Stay, and follow what is changed, added, moved and deleted, until Ctrl-C.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Documents at a time, if no worker is running yet.")
 def index(
     invocation: Invocation,
@@ -64,6 +69,7 @@ def index(
     force: bool,
     wait: bool,
     priority: int,
+    watch: bool,
     concurrency: int | None,
 ) -> int:
     """Index files, folders and web pages.
@@ -72,6 +78,8 @@ def index(
     has not changed since it was indexed is passed over. Of a folder, all files of a known format are taken, hidden
     ones excepted. The first Ctrl-C cancels the work, the second leaves at once.
     """
+    if watch and (not wait or any("://" in source for source in sources)):
+        raise click.UsageError("Only files and folders can be watched, and not with --no-wait.")
     began = time.monotonic()
     settings = invocation.settings()
     found = gather(sources)
@@ -98,7 +106,12 @@ def index(
             slots = min(len(ids), concurrency or _cores(app))
             task = work_through(invocation, app, task, slots=slots)
             _collect(app, task, selection.stale, outcome, invocation.language)
-    _tell(invocation, outcome, time.monotonic() - began)
+        _tell(invocation, outcome, time.monotonic() - began)
+        if watch:
+            places = list(dict.fromkeys(Path(source).expanduser().resolve() for source in sources))
+            with suppress(KeyboardInterrupt):
+                keep_up_to_date(invocation, app, places, collection=collection, slots=concurrency or _cores(app))
+            return 0
     return outcome.exit_code
 
 

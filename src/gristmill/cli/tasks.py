@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -14,6 +14,7 @@ from gristmill.cli.views import STATE_COLORS, columns, duration, event_json, tas
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gristmill.app import Gristmill
     from gristmill.tasks.model import Event, Task, TaskFilter
 
 __all__ = ["tasks"]
@@ -154,30 +155,37 @@ def watch(invocation: Invocation, task_id: str | None) -> int:
     from gristmill.tasks.model import TaskState
 
     with invocation.app() as app:
-        if task_id is not None:
-            task = app.tasks.get(task_id)
-            if not invocation.json:
-                task = follow(invocation, app, task, cancels=False)
-        cursor = 0
         if task_id is None:
-            while older := app.store.events(after=cursor, limit=1000):
-                cursor = older[-1].seq
+            _watch_all(invocation, app)
+        task = app.tasks.get(task_id)
+        if not invocation.json:
+            task = follow(invocation, app, task, cancels=False)
+        cursor = 0
         while True:
-            final = task_id is not None and app.tasks.get(task_id).state.is_final
+            final = app.tasks.get(task_id).state.is_final
             while events := app.store.events(task_id, after=cursor, limit=1000):
                 cursor = events[-1].seq
                 for event in events:
                     invocation.answer_line(event_json(event))
-                    if task_id is None:
-                        invocation.write(f"{event.task_id}{_event_line(event)}")
             if final:
                 break
             time.sleep(_LOOK_SECONDS)
-        task = app.tasks.get(task_id or "")
+        task = app.tasks.get(task_id)
     invocation.write(f"{task.id}  {_state(task)}")
     if task.error is not None:
         invocation.write(task.error.message(invocation.language))
     return 0 if task.state is TaskState.COMPLETED else 1
+
+
+def _watch_all(invocation: Invocation, app: "Gristmill") -> NoReturn:
+    """Write down what happens from now on, until somebody has seen enough."""
+    tail = app.store.tail()
+    while True:
+        while events := tail.read():
+            for event in events:
+                invocation.answer_line(event_json(event))
+                invocation.write(f"{event.task_id}{_event_line(event)}")
+        time.sleep(_LOOK_SECONDS)
 
 
 def _chosen(task_ids: tuple[str, ...], **filters: Any) -> "TaskFilter":

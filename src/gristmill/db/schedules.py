@@ -141,13 +141,14 @@ class StoredSchedules:
         """
 
         def work(tx: Connection) -> Task:
+            mine = schedules.c.id == schedule.id
+            if tx.execute(select(schedules.c.id).where(mine).with_for_update()).first() is None:
+                raise NotFound("schedule_not_found", schedule=schedule.name)
             (task,) = add_tasks(tx, [draft], self._clock.now())
-            values = {"last_run_at": task.created_at, "last_task_id": task.id, "revision": schedules.c.revision + 1}
             # The answer to a repeated request is its old task, which is not the latest by now, perhaps.
             if task.id == draft.id:
-                statement = update(schedules).where(schedules.c.id == schedule.id).values(values)
-                if tx.execute(statement).rowcount == 0:
-                    raise NotFound("schedule_not_found", schedule=schedule.name)
+                values = {"last_run_at": task.created_at, "last_task_id": task.id}
+                tx.execute(update(schedules).where(mine).values(revision=schedules.c.revision + 1, **values))
             return task
 
         return self._database.transact(work, durable=True)

@@ -80,9 +80,7 @@ def _ends(old: Sequence[str], new: Sequence[str], part: Span) -> tuple[Span, Spa
 
 
 def _compared(old: Sequence[str], new: Sequence[str], part: Span) -> Iterator[Span]:
-    matcher = SequenceMatcher(
-        None, old[part.first : part.last], new[part.new_first : part.new_last], autojunk=False
-    )
+    matcher = SequenceMatcher(None, old[part.first : part.last], new[part.new_first : part.new_last], autojunk=False)
     for tag, first, last, new_first, new_last in matcher.get_opcodes():
         yield Span(
             part.first + first,

@@ -260,4 +260,12 @@ MESSAGES: Mapping[str, Message] = {
         en="The worker of this command ended before the work did. Look into {log}; the work goes on with the next worker.",
         zh="本次命令的工作进程提前退出。请查看 {log}；下一个工作进程会继续处理。",
     ),
+    "cli_watched": Message(
+        en="{name}: {indexed} indexed, {removed} removed, {failed} failed",
+        zh="{name}：已索引 {indexed}，已移除 {removed}，失败 {failed}",
+    ),
+    "cli_watching": Message(
+        en="Watching {names}. Stop with Ctrl-C.",
+        zh="正在监视 {names}。按 Ctrl-C 停止。",
+    ),
 }

@@ -16,8 +16,8 @@ MESSAGES: Mapping[str, Message] = {
         zh="还没有计划。请新建：gristmill schedule add 名称 --every 1d --index 路径。",
     ),
     "cli_no_scheduler": Message(
-        en="Nobody looks at schedules now. Start a worker (gristmill up), or gristmill scheduler.",
-        zh="目前没有进程查看计划。请启动工作进程（gristmill up）或 gristmill scheduler。",
+        en="No worker is running, so nobody but a gristmill scheduler looks at schedules. Start one: gristmill up.",
+        zh="没有正在运行的工作进程，因此只有 gristmill scheduler 会查看计划。请启动：gristmill up。",
     ),
     "cli_schedule_added": Message(
         en="Made the schedule {name}; its next tick is {next}.", zh="已新建计划 {name}；下次触发时间为 {next}。"

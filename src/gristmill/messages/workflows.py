@@ -8,12 +8,16 @@ __all__ = ["MESSAGES"]
 
 MESSAGES: Mapping[str, Message] = {
     "reference_gone": Message(
-        "The task {task_id}, whose result is needed, is not in the history any more. Run the workflow from its beginning.",
-        "所需结果的任务 {task_id} 已不在历史记录中。请从头运行工作流。",
+        "What is needed of the task {task_id} is not kept any more. Run the workflow from its beginning.",
+        "所需的任务 {task_id} 的结果已不再保留。请从头运行工作流。",
     ),
     "reference_path_unknown": Message(
         "The result of the task {task_id} has nothing at '{path}'. Correct the path in $previous.",
         "任务 {task_id} 的结果中没有“{path}”。请修正 $previous 中的路径。",
+    ),
+    "workflow_argument_twice": Message(
+        "{kind} was given '{field}' twice: by its place and by its name. Leave one of them out.",
+        "{kind} 的“{field}”被给出了两次：一次按位置，一次按名称。请去掉其中之一。",
     ),
     "workflow_arguments_surplus": Message(
         "{kind} was given {count} arguments without a name; its fields are: {known}.",
@@ -26,6 +30,10 @@ MESSAGES: Mapping[str, Message] = {
     "workflow_empty": Message(
         "{field} is empty. Put at least one step into it.",
         "{field} 为空。请至少放入一个步骤。",
+    ),
+    "workflow_in_step": Message(
+        "{field} is a task of the kind workflow. Write its chain or its group in that place.",
+        "{field} 是 workflow 类型的任务。请在该处直接写出它的 chain 或 group。",
     ),
     "workflow_node_invalid": Message(
         '{field} is {value}, which is no part of a workflow. Use {{"kind": ..., "payload": ...}}, {{"chain": [...]}}, '
@@ -41,6 +49,10 @@ MESSAGES: Mapping[str, Message] = {
         "A part of the workflow did not complete: {kind} {task_id} ({reason}). Mend the cause, then retry the workflow: "
         "what completed is not done again.",
         "工作流的一个部分未完成：{kind} {task_id}（{reason}）。请排除原因后重试工作流：已完成的部分不会重复执行。",
+    ),
+    "workflow_reference_bound": Message(
+        "{field} names a task in $result, which is written by us alone. Use $previous, which means the step before.",
+        "{field} 在 $result 中指定了任务，而 $result 仅供系统内部使用。请使用表示上一步的 $previous。",
     ),
     "workflow_step_not_completed": Message(
         "Step {step} of the workflow {task_id} has not completed, so there is nothing to go on from. Begin further up.",

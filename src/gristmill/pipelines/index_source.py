@@ -4,6 +4,7 @@ Registers what there is, indexes what has changed as children, and removes what 
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ class _Found:
     documents: list[NewDocument] = field(default_factory=list)
     refused: list[Json] = field(default_factory=list)
     """Of the files that cannot be registered, each with its reason, as items of the result."""
+    unsettled: int = 0
+    """Files that are being written, perhaps."""
 
 
 class SourceIndexer:
@@ -58,7 +61,12 @@ class SourceIndexer:
         doc_ids = [document.id for document in self._registered(context, payload.collection, found.documents)]
         removed = self._pruned(context, payload, found) if payload.prune else 0
         selection = select_stale(self._index, doc_ids, force=payload.force)
-        besides = {"unchanged": len(selection.untouched), "removed": removed, "refused": found.refused}
+        besides = {
+            "unchanged": len(selection.untouched),
+            "removed": removed,
+            "refused": found.refused,
+            "unsettled": found.unsettled,
+        }
         # What failed before and has not changed is looked at as well: it is counted as failed, and costs nothing.
         wanted = [document.id for document in (*selection.stale, *selection.refused)]
         return self._continue(context, payload, wanted, besides)
@@ -85,7 +93,7 @@ class SourceIndexer:
             for document in self._below(context, payload.collection, payload.source)
             if document.origin is Origin.PATH and not _may_be_there(document.source)
         ]
-        if gone and not (found.documents or found.refused):
+        if gone and not (found.documents or found.refused or found.unsettled):
             # More likely, something is not mounted.
             raise StepFailed("prune_of_all", name=Path(payload.source).name, count=len(gone))
         for start in range(0, len(gone), _PORTION):
@@ -113,17 +121,26 @@ def _looked_through(context: TaskContext, payload: IndexSource) -> _Found:
         return _Found([file_document(place, root)])
     found: dict[str, NewDocument] = {}
     refused: list[Json] = []
+    unsettled = 0
     for file in walk_files(Path(place)):
         context.progress("look", unit="documents", done=len(found), failed=len(refused))
         try:
             real, _ = check_path(str(file), [root])
+            if _is_unsettled(real, payload.settle_seconds):
+                unsettled += 1
+                continue
             # A name that is no text could not be stored, and would take all others down.
             found[real.encode().decode()] = file_document(real, root)
         except GristmillError as error:
             refused.append(_refused(file, place, error))
         except (OSError, UnicodeError):
             refused.append(_refused(file, place, InvalidInput("path_not_readable", field="path", name=file.name)))
-    return _Found(list(found.values()), refused)
+    return _Found(list(found.values()), refused, unsettled)
+
+
+def _is_unsettled(path: str, seconds: float) -> bool:
+    # A time that lies ahead says nothing.
+    return seconds > 0 and 0 <= time.time() - Path(path).stat().st_mtime < seconds
 
 
 def _refused(file: Path, place: str, error: GristmillError) -> Json:
@@ -158,7 +175,7 @@ def _summed_up(outcome: Completed, besides: Json) -> Completed:
         )
     return replace(
         outcome,
-        result={**result, "removed": besides["removed"]},
+        result={**result, "removed": besides["removed"], "unsettled": besides["unsettled"]},
         items=[*outcome.items, *refused],
         progress=progress,
     )

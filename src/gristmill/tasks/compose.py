@@ -9,6 +9,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Protocol
 
+from gristmill.errors import InvalidInput
 from gristmill.ids import derived_id
 from gristmill.tasks.model import (
     Completed,
@@ -22,13 +23,10 @@ from gristmill.tasks.model import (
     Waiting,
 )
 from gristmill.tasks.ports import TaskContext
-from gristmill.tasks.references import CHAIN, FORM, GROUP
-from gristmill.tasks.workflow import Chain, Group, Node, Step, bind, compensation, from_stored, to_json
+from gristmill.tasks.references import CHAIN, GROUP, WORKFLOW, composed, part_id
+from gristmill.tasks.workflow import Chain, Group, Node, Step, bind, compensation, from_stored, to_stored
 
-__all__ = ["WORKFLOW", "Composer", "Policy", "part_id"]
-
-WORKFLOW = "workflow"
-"""The kind of composed tasks."""
+__all__ = ["Composer", "Policy"]
 
 
 class Policy(StrEnum):
@@ -41,17 +39,19 @@ class Policy(StrEnum):
     COMPENSATE = "compensate"
     """Nothing more is started; what completed is undone, the last thing first; then it fails."""
 
+    @classmethod
+    def named(cls, name: str) -> "Policy":
+        """The policy of that name; :class:`InvalidInput` (``field_not_a_choice``)."""
+        if name not in list(cls):
+            raise InvalidInput("field_not_a_choice", field="on_failure", value=name, choices=", ".join(cls))
+        return cls(name)
+
 
 class _Payload(Protocol):
     @property
     def tree(self) -> Mapping[str, Any]: ...
     @property
     def on_failure(self) -> str: ...
-
-
-def part_id(task_id: str, place: int) -> str:
-    """The id of a composed task's part, by its place."""
-    return derived_id(task_id, f"part/{place}")
 
 
 class Composer:
@@ -62,7 +62,10 @@ class Composer:
 
     def __call__(self, context: TaskContext, payload: _Payload) -> Outcome:
         """Go on from where the checkpoint says."""
-        policy = Policy(payload.on_failure)
+        return self.carry_on(context, from_stored(payload.tree), Policy.named(payload.on_failure))
+
+    def carry_on(self, context: TaskContext, node: Node, policy: Policy) -> Outcome:
+        """One pass of a task that carries out ``node``: the same node every time."""
         checkpoint = context.task.checkpoint or {}
         if "error" in checkpoint:
             # What undid something counts as a part that completed.
@@ -71,7 +74,7 @@ class Composer:
         if not checkpoint and policy is Policy.COMPENSATE and any(map(_undoes, context.children())):
             # What completed counts as done, and is not any more.
             return Failed(error=TaskError(code="workflow_compensated", facts={"task_id": context.task.id}))
-        match from_stored(payload.tree):
+        match node:
             case Group(members=members):
                 return self._group(context, members, policy, has_begun=bool(checkpoint))
             case Chain(steps=steps):
@@ -82,29 +85,32 @@ class Composer:
     def _group(self, context: TaskContext, members: Sequence[Node], policy: Policy, *, has_begun: bool) -> Outcome:
         if not has_begun:
             parts = [self._part(context.task, place, member, policy) for place, member in enumerate(members)]
-            progress = Progress(stage="group", unit="tasks", total=len(parts))
-            halts = policy is not Policy.CONTINUE
-            return Waiting(spawn=parts, checkpoint={"at": len(parts)}, progress=progress, halts=halts)
-        failed = context.task.progress.failed
-        if failed and policy is not Policy.CONTINUE:
-            return self._broken(context, members, policy)
-        return Completed(result={FORM: GROUP, "total": len(members), "failed": failed})
+            progress = Progress(stage=GROUP, unit="tasks", total=len(parts))
+            return Waiting(spawn=parts, checkpoint={"at": len(parts)}, progress=progress, halts=_halts(policy))
+        failed = _failed(context)
+        if failed and (ends := self._ends(context, failed, members, policy)) is not None:
+            return ends
+        return Completed(
+            result=composed(GROUP, total=len(members), failed=len(failed)),
+            progress=_counted(context.task.progress, len(members), failed),
+        )
 
     def _chain(self, context: TaskContext, steps: Sequence[Node], policy: Policy, *, at: int) -> Outcome:
         task = context.task
-        if at and task.progress.failed and policy is not Policy.CONTINUE:
-            return self._broken(context, steps, policy)
+        failed = _failed(context) if at else ()
+        if failed and (ends := self._ends(context, failed, steps, policy)) is not None:
+            return ends
+        counted = _counted(task.progress, at, failed)
         if at == len(steps):
-            return Completed(result={FORM: CHAIN, "total": len(steps), "failed": task.progress.failed})
+            return Completed(result=composed(CHAIN, total=len(steps), failed=len(failed)), progress=counted)
         step = bind(steps[at], part_id(task.id, at - 1)) if at else steps[at]
-        counted = task.progress if at else Progress()
-        progress = Progress(stage=_name(step), unit="tasks", done=counted.done, failed=counted.failed, total=len(steps))
+        progress = replace(counted, stage=_name(step), unit="tasks", total=len(steps))
         return Waiting(spawn=[self._part(task, at, step, policy)], checkpoint={"at": at + 1}, progress=progress)
 
     def _part(self, task: Task, place: int, node: Node, policy: Policy) -> NewTask:
         if isinstance(node, Step):
             return self._child(task, part_id(task.id, place), node.kind, node.payload)
-        payload = {"tree": to_json(node), "on_failure": policy.value}
+        payload = {"tree": to_stored(node), "on_failure": policy.value}
         return self._child(task, part_id(task.id, place), WORKFLOW, payload)
 
     def _child(self, task: Task, task_id: str, kind: str, payload: Mapping[str, Any]) -> NewTask:
@@ -118,32 +124,54 @@ class Composer:
             user_id=task.user_id,
         )
 
-    def _broken(self, context: TaskContext, parts: Sequence[Node], policy: Policy) -> Outcome:
-        """Fail, after what completed was undone if the policy asks for it."""
+    def _ends(
+        self, context: TaskContext, failed: Sequence[Task], parts: Sequence[Node], policy: Policy
+    ) -> Outcome | None:
+        """What comes of it as some of its parts have not completed; None if it goes on all the same."""
         task = context.task
-        children = {child.id: child for child in context.children()}
+        if any(not child.state.is_final for child in failed):
+            # Somebody runs it again.
+            return Waiting(spawn=[], checkpoint=task.checkpoint or {}, progress=task.progress, halts=_halts(policy))
+        if policy is Policy.CONTINUE:
+            return None
         # Those that were cancelled were so because of one that failed, if there is any.
-        bad = min(
-            (child for child in children.values() if child.state is not TaskState.COMPLETED),
-            key=lambda child: (child.state is not TaskState.FAILED, child.number),
-        )
+        bad = min(failed, key=lambda child: (child.state is not TaskState.FAILED, child.number))
         reason = bad.error.code if bad.error is not None else bad.state.value
-        facts = {"kind": bad.kind, "task_id": bad.id, "reason": reason}
-        error = TaskError(code="workflow_part_failed", facts=facts)
-        if policy is Policy.COMPENSATE:
-            ids = [part_id(task.id, place) for place in range(len(parts))]
-            done = [
-                (part, own)
-                for part, own in zip(parts, ids, strict=True)
-                if own in children and children[own].state is TaskState.COMPLETED
-            ]
-            undo = [compensation(part, own, part_id) for part, own in reversed(done)]
-            if found := tuple(one for one in undo if one is not None):
-                payload = {"tree": to_json(Chain(found)), "on_failure": Policy.CONTINUE.value, "undoes": task.id}
-                child = self._child(task, derived_id(task.id, "undo"), WORKFLOW, payload)
-                kept = {"code": error.code, "facts": facts, "type": error.type}
-                return Waiting(spawn=[child], checkpoint={"error": kept, "done": task.progress.done}, progress=task.progress)
-        return Failed(error=error)
+        error = TaskError(code="workflow_part_failed", facts={"kind": bad.kind, "task_id": bad.id, "reason": reason})
+        undo = self._undo(context, parts) if policy is Policy.COMPENSATE else None
+        if undo is None:
+            return Failed(error=error)
+        kept = {"code": error.code, "facts": dict(error.facts), "type": error.type}
+        checkpoint = {"error": kept, "done": task.progress.done}
+        return Waiting(spawn=[undo], checkpoint=checkpoint, progress=task.progress)
+
+    def _undo(self, context: TaskContext, parts: Sequence[Node]) -> NewTask | None:
+        """The task that undoes what completed, if there is anything to undo."""
+        task = context.task
+        completed = {child.id for child in context.children() if child.state is TaskState.COMPLETED}
+        done = [(part, own) for place, part in enumerate(parts) if (own := part_id(task.id, place)) in completed]
+        undone = [compensation(part, own, part_id) for part, own in reversed(done)]
+        found = tuple(one for one in undone if one is not None)
+        if not found:
+            return None
+        payload = {"tree": to_stored(Chain(found)), "on_failure": Policy.CONTINUE.value, "undoes": task.id}
+        return self._child(task, derived_id(task.id, "undo"), WORKFLOW, payload)
+
+
+def _halts(policy: Policy) -> bool:
+    return policy is not Policy.CONTINUE
+
+
+def _failed(context: TaskContext) -> Sequence[Task]:
+    """Parts that were started and have not completed."""
+    # The count is exact unless somebody has retried one since: then only the parts themselves know.
+    if not context.task.progress.failed:
+        return ()
+    return [child for child in context.children() if child.state is not TaskState.COMPLETED]
+
+
+def _counted(progress: Progress, ended: int, failed: Sequence[Task]) -> Progress:
+    return replace(progress, done=ended - len(failed), failed=len(failed))
 
 
 def _undoes(child: Task) -> bool:

@@ -2,32 +2,58 @@
 
 ``{"$previous": "a.b"}`` is what a workflow says before it is known which task came before; ``{"$result": {"task": id,
 "path": "a.b"}}`` is what a stored payload has. The path walks through mappings by name and through lists by number; an
-empty one means the whole. ``items`` at its beginning means the result items. Of a group, the result is the list of its
-members' results; of a chain, that of its last step; of what failed, null.
+empty one means the whole. ``items`` where the result of a single task begins means its result items. Of a group, the
+result is the list of its members' results; of a chain, that of its last step; of what failed, and of all that would lie
+within it, null.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gristmill.errors import InvalidInput
-from gristmill.tasks.model import Json, Task, TaskFilter, TaskState
+from gristmill.ids import derived_id
+from gristmill.tasks.model import Json, Task, TaskState
 
-__all__ = ["CHAIN", "FORM", "GROUP", "bound", "has_reference", "open_fields", "previous", "resolved"]
+__all__ = [
+    "CHAIN",
+    "GROUP",
+    "WORKFLOW",
+    "bound",
+    "composed",
+    "has_bound",
+    "has_reference",
+    "open_fields",
+    "part_id",
+    "previous",
+    "resolved",
+]
 
-FORM, CHAIN, GROUP = "form", "chain", "group"
-"""How the result of a composed task says what its parts are."""
+WORKFLOW = "workflow"
+"""The kind of composed tasks."""
+
+CHAIN, GROUP = "chain", "group"
 
 _PREVIOUS, _RESULT = "$previous", "$result"
 _ITEMS = "items"
-_PAGE = 1000
+_LONGEST_NUMBER = 9
+"""Digits of a place in a list."""
 
 
 class Results(Protocol):
     """The part of a task store that knows results."""
 
     def get_many(self, task_ids: Sequence[str]) -> list[Task]: ...
-    def find(self, where: TaskFilter, *, limit: int, before: int | None = None) -> list[Task]: ...
     def items(self, task_id: str, *, offset: int = 0, limit: int | None = None) -> list[Json]: ...
+
+
+def part_id(task_id: str, place: int) -> str:
+    """The id of a composed task's part, by its place."""
+    return derived_id(task_id, f"part/{place}")
+
+
+def composed(form: str, *, total: int, failed: int) -> dict[str, Any]:
+    """The result of a composed task: ``total`` parts, of which so many did not complete."""
+    return {"form": form, "total": total, "failed": failed}
 
 
 def previous(path: str = "") -> dict[str, Any]:
@@ -37,14 +63,29 @@ def previous(path: str = "") -> dict[str, Any]:
 
 def has_reference(payload: Any) -> bool:
     """Whether anything in ``payload`` refers to another task."""
-    match payload:
-        case {"$previous": str()} | {"$result": {}} if len(payload) == 1:
-            return True
+    return _has(payload, lambda value: _is_previous(value) or _is_bound(value))
+
+
+def has_bound(payload: Any) -> bool:
+    """Whether anything in ``payload`` names the task that it refers to, which only our own code may do."""
+    return _has(payload, _is_bound)
+
+
+def _has(value: Any, wanted: Callable[[Json], bool]) -> bool:
+    match value:
         case Mapping():
-            return any(map(has_reference, payload.values()))
+            return wanted(value) or any(_has(inner, wanted) for inner in value.values())
         case list():
-            return any(map(has_reference, payload))
+            return any(_has(inner, wanted) for inner in value)
     return False
+
+
+def _is_previous(value: Json) -> bool:
+    return len(value) == 1 and isinstance(value.get(_PREVIOUS), str)
+
+
+def _is_bound(value: Json) -> bool:
+    return len(value) == 1 and isinstance(value.get(_RESULT), Mapping)
 
 
 def open_fields(payload: Json) -> frozenset[str]:
@@ -71,7 +112,8 @@ def resolved(value: Any, results: Results) -> Any:
     """
     match value:
         case {"$result": {"task": str(task_id), "path": str(path)}} if len(value) == 1:
-            return _part(task_id, path, results)
+            (task,) = _found([task_id], results)
+            return _within(task, path.split(".") if path else [], path, results)
         case Mapping():
             return {name: resolved(inner, results) for name, inner in value.items()}
         case list():
@@ -79,48 +121,51 @@ def resolved(value: Any, results: Results) -> Any:
     return value
 
 
-def _part(task_id: str, path: str, results: Results) -> Any:
-    found = results.get_many([task_id])
-    if not found:
-        raise InvalidInput("reference_gone", task_id=task_id)
-    task = found[0]
-    names = path.split(".") if path else []
-    if names[:1] == [_ITEMS] and FORM not in (task.result or {}):
-        value: Any = results.items(task_id)
-        names = names[1:]
-    else:
-        value = _value(task, results)
+def _within(task: Task, names: Sequence[str], path: str, results: Results) -> Any:
+    """What a task came to, or the part of it that ``names``, the rest of ``path``, lead to."""
+    if task.state is not TaskState.COMPLETED or task.result is None:
+        return None
+    value: Any
+    match task.result:
+        case {"form": "chain", "total": int(total), "failed": int()} if len(task.result) == 3:
+            (last,) = _found([part_id(task.id, total - 1)], results)
+            return _within(last, names, path, results)
+        case {"form": "group", "total": int(total), "failed": int()} if len(task.result) == 3:
+            place = _place(names[0], total) if names else None
+            if place is not None:
+                # One of perhaps thousands: the others need not be looked at.
+                (member,) = _found([part_id(task.id, place)], results)
+                return _within(member, names[1:], path, results)
+            members = _found([part_id(task.id, number) for number in range(total)], results)
+            value = [_within(member, [], path, results) for member in members]
+        case _ if names[:1] == [_ITEMS]:
+            value, names = results.items(task.id), names[1:]
+            if len(value) < task.item_count:
+                raise InvalidInput("reference_gone", task_id=task.id)
+        case _:
+            value = dict(task.result)
     for name in names:
-        value = _step(value, name, task_id, path)
+        value = _step(value, name, task.id, path)
     return value
 
 
-def _value(task: Task, results: Results) -> Any:
-    """What a task came to."""
-    if task.state is not TaskState.COMPLETED or task.result is None:
-        return None
-    form = task.result.get(FORM)
-    if form == GROUP:
-        return [_value(child, results) for child in _children(task.id, results)]
-    if form == CHAIN:
-        # Of what a policy let pass, the last that was reached counts.
-        return _value(_children(task.id, results)[-1], results)
-    return dict(task.result)
-
-
-def _children(task_id: str, results: Results) -> list[Task]:
-    """In the order in which they were started."""
-    found: list[Task] = []
-    before: int | None = None
-    while page := results.find(TaskFilter(parent_id=task_id), limit=_PAGE, before=before):
-        found += page
-        before = page[-1].number
-    return found[::-1]
+def _found(task_ids: Sequence[str], results: Results) -> list[Task]:
+    found = results.get_many(task_ids)
+    if len(found) < len(task_ids):
+        gone = set(task_ids) - {task.id for task in found}
+        raise InvalidInput("reference_gone", task_id=min(gone))
+    return found
 
 
 def _step(value: Any, name: str, task_id: str, path: str) -> Any:
     if isinstance(value, Mapping) and name in value:
         return value[name]
-    if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-        return value[int(name)]
+    if isinstance(value, list) and (place := _place(name, len(value))) is not None:
+        return value[place]
     raise InvalidInput("reference_path_unknown", task_id=task_id, path=path)
+
+
+def _place(name: str, length: int) -> int | None:
+    """The place in a list of ``length`` that ``name`` means, if it means one."""
+    is_number = name.isdecimal() and len(name) <= _LONGEST_NUMBER
+    return int(name) if is_number and int(name) < length else None

@@ -4,6 +4,9 @@ A step names a kind and its payload. Where a payload says ``{"$previous": "path"
 the step before returned; results stay where they are, and only the reference travels.
 """
 
+import json
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -11,7 +14,7 @@ from typing import Any, TypeAlias
 from gristmill.errors import InvalidInput
 from gristmill.tasks.kind import Kind, decode_payload, first_missing
 from gristmill.tasks.model import Json
-from gristmill.tasks.references import bound, has_reference, open_fields, previous
+from gristmill.tasks.references import WORKFLOW, bound, has_bound, has_reference, open_fields, previous
 
 __all__ = [
     "Chain",
@@ -25,15 +28,34 @@ __all__ = [
     "from_stored",
     "payloads_of",
     "to_json",
+    "to_stored",
 ]
 
 _MOST_STEPS = 50_000
 _DEEPEST = 20
 _LONGEST_CHAIN = 1_000
 
+_READABLE_CHARS = 4_000
+_PACKED = "packed"
+
+
+class _Composable:
+    """What something can come after: ``a | b | c`` is a chain of three."""
+
+    __slots__ = ()
+
+    def __or__(self, then: "Node") -> "Chain":
+        if not isinstance(then, Step | Chain | Group):
+            return NotImplemented
+        return Chain((*_in_row(self), *_in_row(then)))
+
+
+def _in_row(part: Any) -> tuple["Node", ...]:
+    return part.steps if isinstance(part, Chain) else (part,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(_Composable):
     """One task of any kind."""
 
     kind: str
@@ -41,16 +63,20 @@ class Step:
     compensate: "Step | None" = None
     """What undoes it, should a later step fail under the policy ``compensate``; ``$previous`` there is its own result."""
 
+    def compensated_by(self, undo: "Step") -> "Step":
+        """The same step, which ``undo`` undoes."""
+        return replace(self, compensate=undo)
+
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(_Composable):
     """One after the other."""
 
     steps: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(_Composable):
     """All at once."""
 
     members: tuple["Node", ...]
@@ -88,17 +114,41 @@ def from_json(value: Any, kinds: Mapping[str, Kind]) -> Node:
     return node
 
 
-def from_stored(value: Mapping[str, Any]) -> Node:
-    """The workflow that :func:`to_json` wrote."""
+def to_stored(node: Node, *, readable: bool = False) -> dict[str, Any]:
+    """``node`` as a row keeps it; ``readable`` where a small one shall be as clients write it.
+
+    A packed one is opaque to whoever looks for references, and cheap to carry: the row of a group is read and written
+    again and again while its members end.
+    """
+    tree = to_json(node)
+    text = json.dumps(tree, separators=(",", ":"))
+    if readable and len(text) <= _READABLE_CHARS:
+        return tree
+    return {_PACKED: b64encode(zlib.compress(text.encode("ascii"))).decode("ascii")}
+
+
+def from_stored(value: Any) -> Node:
+    """The workflow that :func:`to_stored` wrote; :class:`InvalidInput` (``workflow_node_invalid``) for anything else."""
     match value:
-        case {"chain": steps}:
+        case {"packed": str(packed)}:
+            try:
+                return from_stored(json.loads(zlib.decompress(b64decode(packed))))
+            except (ValueError, zlib.error) as error:
+                raise _invalid("tree", packed) from error
+        case {"chain": [_, *_] as steps}:
             return Chain(tuple(map(from_stored, steps)))
-        case {"group": members}:
+        case {"group": [_, *_] as members}:
             return Group(tuple(map(from_stored, members)))
-    undo = value.get("compensate")
-    step = from_stored(undo) if undo is not None else None
-    assert step is None or isinstance(step, Step)
-    return Step(kind=value["kind"], payload=value["payload"], compensate=step)
+        case {"kind": str(kind), "payload": dict(payload)}:
+            undo = value.get("compensate")
+            step = from_stored(undo) if undo is not None else None
+            assert step is None or isinstance(step, Step)
+            return Step(kind=kind, payload=payload, compensate=step)
+    raise _invalid("tree", value)
+
+
+def _invalid(place: str, value: Any) -> InvalidInput:
+    return InvalidInput("workflow_node_invalid", field=place, value=repr(value)[:80])
 
 
 class _Reader:
@@ -121,9 +171,11 @@ class _Reader:
             case {"chord": {"group": list(members), "body": body}} if len(value) == 1 and len(value["chord"]) == 2:
                 header = Group(self._all(members, f"{place}.chord.group", depth + 1, lambda _: follows))
                 return Chain((header, self.read(body, f"{place}.chord.body", depth=depth + 1, follows=True)))
-            case {"kind": str()} if value.keys() <= {"kind", "payload", "compensate"}:
-                return self._step(value, place, follows=follows)
-        raise InvalidInput("workflow_node_invalid", field=place, value=repr(value)[:80])
+        step = self._step(value, place, follows=follows)
+        undo = value.get("compensate")
+        if undo is None:
+            return step
+        return replace(step, compensate=self._step(undo, f"{place}.compensate", follows=True, is_undone=False))
 
     def _all(self, values: Sequence[Any], place: str, depth: int, follows: Callable[[int], bool]) -> tuple[Node, ...]:
         if not values:
@@ -133,26 +185,33 @@ class _Reader:
             for number, value in enumerate(values)
         )
 
-    def _step(self, value: Mapping[str, Any], place: str, *, follows: bool) -> Step:
-        name, payload = value["kind"], value.get("payload") or {}
+    def _step(self, value: Any, place: str, *, follows: bool, is_undone: bool = True) -> Step:
+        match value:
+            case {"kind": str(name)} if value.keys() <= {"kind", "payload", "compensate" if is_undone else "kind"}:
+                payload = value.get("payload")
+            case _:
+                raise _invalid(place, value)
+        if payload is None:
+            payload = {}
+        elif not isinstance(payload, Mapping):
+            raise _invalid(f"{place}.payload", payload)
         kind = self._kinds.get(name)
         if kind is None:
-            raise InvalidInput("kind_unknown", kind=name, known=", ".join(sorted(self._kinds)))
-        if not isinstance(payload, Mapping):
-            raise InvalidInput("workflow_node_invalid", field=f"{place}.payload", value=repr(payload)[:80])
+            raise InvalidInput("kind_unknown", field=f"{place}.kind", kind=name, known=", ".join(sorted(self._kinds)))
+        if name == WORKFLOW:
+            raise InvalidInput("workflow_in_step", field=place)
+        if has_bound(payload):
+            raise InvalidInput("workflow_reference_bound", field=f"{place}.payload")
         if follows and (missing := first_missing(kind, payload)) is not None:
             payload = {**payload, missing: previous()}
         if not follows and has_reference(payload):
-            raise InvalidInput("workflow_without_previous", field=place)
-        decode_payload(kind, payload, unchecked=open_fields(payload))
-        undo = value.get("compensate")
-        compensate = None
-        if undo is not None:
-            read = self.read(undo, f"{place}.compensate", depth=_DEEPEST, follows=True)
-            if not isinstance(read, Step) or read.compensate is not None:
-                raise InvalidInput("workflow_node_invalid", field=f"{place}.compensate", value=repr(undo)[:80])
-            compensate = read
-        return Step(kind=name, payload=dict(payload), compensate=compensate)
+            raise InvalidInput("workflow_without_previous", field=f"{place}.payload")
+        try:
+            decode_payload(kind, payload, unchecked=open_fields(payload))
+        except InvalidInput as error:
+            field = ".".join([place, "payload", *map(str, filter(None, [error.facts.get("field")]))])
+            raise InvalidInput(error.code, **{**error.facts, "field": field}) from error
+        return Step(kind=name, payload=dict(payload))
 
 
 def bind(node: Node, task_id: str) -> Node:

@@ -9,6 +9,12 @@ from gristmill.pipelines.clean_up import Cleaner
 from gristmill.pipelines.fetching import Fetcher
 from gristmill.pipelines.index_document import DocumentIndexer
 from gristmill.pipelines.index_source import SourceIndexer
+from gristmill.pipelines.metadata import (
+    MetadataPipelines,
+    generate_metadata,
+    postprocess_metadata,
+    preprocess_chunks,
+)
 from gristmill.pipelines.ping import ping
 from gristmill.pipelines.process_document import DocumentProcessor
 from gristmill.pipelines.reembed_collection import CollectionReembedder
@@ -29,6 +35,8 @@ def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
         "items.purged": app.store.purge_items,
         **tidying(app.store, app.index, app.blobs, app.paths.temp, app.clock),
     }
+    composer = Composer(app.tasks.draft)
+    described = MetadataPipelines(composer)
     handlers: dict[str, Handler] = {
         "ping": ping,
         "index_document": indexer.index_document,
@@ -37,7 +45,12 @@ def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
         "index_source": SourceIndexer(app.index, app.tasks.draft, app.documents.collection),
         "process_document": DocumentProcessor(fetcher),
         "reembed_collection": CollectionReembedder(app.index, app.embedders.get),
-        "workflow": Composer(app.tasks.draft),
+        "workflow": composer,
+        "generate_metadata_for_chunk": generate_metadata,
+        "batch_metadata_generation": described.batch,
+        "process_document_pipeline": described.document,
+        "preprocess_chunks": preprocess_chunks,
+        "postprocess_metadata": postprocess_metadata,
         "clean_up": Cleaner(tidy),
     }
     return app.tracing.handlers(handlers)

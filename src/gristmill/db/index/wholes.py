@@ -31,7 +31,9 @@ _TARGETS = (
         documents.c.current_version_id,
         versions.c.chunk_count,
         exists().where(chunks.c.document_id == documents.c.id).label("has_chunks"),
-        exists().where(_NUMBERED.c.document_id == documents.c.id, _NUMBERED.c.number.is_not(None)).label("has_versions"),
+        exists()
+        .where(_NUMBERED.c.document_id == documents.c.id, _NUMBERED.c.number.is_not(None))
+        .label("has_versions"),
     )
     .outerjoin(versions, versions.c.id == documents.c.current_version_id)
     .where(documents.c.id.in_(_DOCUMENTS), documents.c.deleted_at.is_(None))
