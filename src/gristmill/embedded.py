@@ -15,10 +15,10 @@ import httpx
 
 from gristmill.api.server import Server
 from gristmill.app import Gristmill, open_gristmill
-from gristmill.app.attached import AttachedWorker, worker_listens
 from gristmill.client import Client
 from gristmill.errors import Unavailable
 from gristmill.settings import load_settings
+from gristmill.worker.attached import AttachedWorker, worker_listens
 
 __all__ = ["open_folder"]
 

@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "batch_index",
+    "batch_metadata_generation",
     "clean_up",
     "delete_index",
+    "generate_metadata_for_chunk",
     "index_document",
     "index_source",
     "ping",
+    "postprocess_metadata",
+    "preprocess_chunks",
     "process_document",
+    "process_document_pipeline",
     "reembed_collection",
+    "workflow",
 ]
 
 _LOOK_SECONDS = 0.25
@@ -56,6 +62,12 @@ delete_index = _function("delete_index")
 process_document = _function("process_document")
 reembed_collection = _function("reembed_collection")
 clean_up = _function("clean_up")
+batch_metadata_generation = _function("batch_metadata_generation")
+generate_metadata_for_chunk = _function("generate_metadata_for_chunk")
+postprocess_metadata = _function("postprocess_metadata")
+preprocess_chunks = _function("preprocess_chunks")
+process_document_pipeline = _function("process_document_pipeline")
+workflow = _function("workflow")
 ping = _function("ping")
 
 

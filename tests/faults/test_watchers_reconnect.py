@@ -179,7 +179,7 @@ def test_watcher_is_told_every_event_once_while_the_database_drops_its_connectio
         with watching(service.url) as watcher, ThreadPoolExecutor() as threads:
             first = int(watcher.until("hello")["cursor"])
             dropping = threads.submit(drop)
-            for _ in range(150):
+            for _ in range(100):
                 with suppress(Unavailable):
                     service.app.store.add([new_task() for _ in range(3)])
             enough.set()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 
 from gristmill.api.schemas.tasks import TaskView
 from gristmill.api.schemas.watching import ByeFrame, EndFrame, HelloFrame, UpdateFrame
@@ -61,9 +61,17 @@ class Watcher:
     """Somebody who follows tasks."""
 
     def __init__(
-        self, app: Gristmill, group: Group, *, key_id: str | None, since: int, cursor: int | None = None
+        self,
+        app: Gristmill,
+        group: Group,
+        *,
+        key_id: str | None,
+        since: int,
+        cursor: int | None = None,
+        limiter: CapacityLimiter,
     ) -> None:
         self._app = app
+        self._limiter = limiter
         self.group = group
         self.key_id = key_id
         self._since = since
@@ -82,7 +90,8 @@ class Watcher:
     async def prepare(self) -> None:
         """Look at the task that it follows, before anything is sent; :class:`NotFound` if there is none."""
         if self.group.wanted.task_id is not None:
-            self._task = await to_thread.run_sync(self._app.store.get, self.group.wanted.task_id)
+            get = partial(self._app.store.get, self.group.wanted.task_id)
+            self._task = await to_thread.run_sync(get, limiter=self._limiter)
 
     async def has_told_all(self) -> bool:
         """Whether its task has ended and nothing happened to it behind the cursor."""
@@ -161,9 +170,8 @@ class Watcher:
             self._cursor = update.cursor
 
     async def _missed(self, until: int | None) -> Update:
-        return await to_thread.run_sync(
-            partial(missed, self._app.store, self.group.wanted, after=self._cursor, until=until)
-        )
+        read = partial(missed, self._app.store, self.group.wanted, after=self._cursor, until=until)
+        return await to_thread.run_sync(read, limiter=self._limiter)
 
     async def _end(self, send: Send, task: Task) -> None:
         # Its row may be ahead of the events that could be told; all about it can be read by now.

@@ -34,6 +34,8 @@ _CLOSE_SECONDS = 1.0
 """How long the server's stop waits for watchers to take the reason."""
 _QUIET_SECONDS = 15.0
 """After so long without news, watchers are told where the feed is: connections stay open, and cursors young."""
+_READERS = 4
+"""Threads that read for watchers what they missed: all may come back at once, and others have requests."""
 _AT_ONCE = 50
 """Watchers that are given a frame before others get their turn at the loop."""
 
@@ -54,7 +56,7 @@ class Hub:
         self._stirred = asyncio.Condition()
         """Notified when one of these has changed."""
         self._empty = asyncio.Event()
-        self._limiter = CapacityLimiter(1)
+        self._looker, self._readers = CapacityLimiter(1), CapacityLimiter(_READERS)
         self._closed = False
 
     def __len__(self) -> int:
@@ -79,7 +81,14 @@ class Hub:
         finally:
             self._coming -= 1
         # Nobody gets a turn between the two: who comes or watches keeps the look going.
-        watcher = Watcher(self._app, Group(wanted, language), key_id=key_id, since=self._cursor, cursor=cursor)
+        watcher = Watcher(
+            self._app,
+            Group(wanted, language),
+            key_id=key_id,
+            since=self._cursor,
+            cursor=cursor,
+            limiter=self._readers,
+        )
         self._watchers.add(watcher)
         try:
             await watcher.prepare()
@@ -111,7 +120,8 @@ class Hub:
         with move_on_after(_READY_SECONDS):
             await self._handed_out_to(0)
             if cursor is not None and cursor > self._cursor:
-                if not await to_thread.run_sync(partial(self._app.store.events, after=cursor - 1, limit=1)):
+                known = partial(self._app.store.events, after=cursor - 1, limit=1)
+                if not await to_thread.run_sync(known, limiter=self._readers):
                     raise InvalidInput("cursor_ahead", field="cursor", value=cursor, latest=self._cursor)
                 await self._handed_out_to(cursor)
             return
@@ -140,7 +150,7 @@ class Hub:
                     after = self._cursor if self._has_begun else None
                     feed = Feed(self._app.store, self._app.clock, after=after)
                 groups = {watcher.group for watcher in self._watchers}
-                seen = await to_thread.run_sync(partial(self._seen, feed, groups), limiter=self._limiter)
+                seen = await to_thread.run_sync(partial(self._seen, feed, groups), limiter=self._looker)
                 if seen is not None:
                     await self._hand_out(*seen)
             except Exception as error:  # noqa: BLE001 - a defect in one look must not end all later ones
@@ -148,6 +158,7 @@ class Hub:
                     _log.warning("watchers.untold", error=str(error))
                 else:
                     _log.exception("watchers.look_raised")
+                feed = None
                 await asyncio.sleep(_TROUBLE_SECONDS)
             await asyncio.sleep(max(_REST_SECONDS, _TICK_SECONDS - (loop.time() - began)))
         self._looking = None

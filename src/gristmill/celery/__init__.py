@@ -15,14 +15,20 @@ from gristmill.kinds import KINDS
 __all__ = [
     "app",
     "batch_index_task",
+    "batch_metadata_generation_task",
     "clean_up_task",
     "delete_index_task",
+    "generate_metadata_for_chunk_task",
     "index_document_task",
     "index_source_task",
     "ping_task",
+    "postprocess_metadata_task",
+    "preprocess_chunks_task",
+    "process_document_pipeline_task",
     "process_document_task",
     "reembed_collection_task",
     "use",
+    "workflow_task",
 ]
 
 
@@ -46,10 +52,16 @@ app: Any = make_app(_configuration, cls=Application)
 
 _tasks = {kind: _task(kind) for kind in KINDS}
 batch_index_task = _tasks["batch_index"]
+batch_metadata_generation_task = _tasks["batch_metadata_generation"]
 clean_up_task = _tasks["clean_up"]
 delete_index_task = _tasks["delete_index"]
+generate_metadata_for_chunk_task = _tasks["generate_metadata_for_chunk"]
 index_document_task = _tasks["index_document"]
 index_source_task = _tasks["index_source"]
 ping_task = _tasks["ping"]
+postprocess_metadata_task = _tasks["postprocess_metadata"]
+preprocess_chunks_task = _tasks["preprocess_chunks"]
+process_document_pipeline_task = _tasks["process_document_pipeline"]
 process_document_task = _tasks["process_document"]
 reembed_collection_task = _tasks["reembed_collection"]
+workflow_task = _tasks["workflow"]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gristmill.app.attached import AttachedWorker, worker_listens
 from gristmill.cli.command import command
 from gristmill.cli.instance import Instance, ask
 from gristmill.cli.invocation import Invocation
 from gristmill.errors import GristmillError
+from gristmill.worker.attached import AttachedWorker, worker_listens
 
 if TYPE_CHECKING:
     from gristmill.app import Gristmill

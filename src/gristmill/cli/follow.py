@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from gristmill.app.attached import AttachedWorker, worker_listens
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.views import duration
 from gristmill.errors import Unavailable
+from gristmill.worker.attached import AttachedWorker, worker_listens
 
 if TYPE_CHECKING:
     from types import TracebackType

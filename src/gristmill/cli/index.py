@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gristmill.app.attached import worker_listens
 from gristmill.cli.command import command
 from gristmill.cli.follow import work_through
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.sources import Refused, gather, register
 from gristmill.cli.views import duration, error_json
 from gristmill.cli.watching import keep_up_to_date
+from gristmill.worker.attached import worker_listens
 
 if TYPE_CHECKING:
     from gristmill.app import Gristmill

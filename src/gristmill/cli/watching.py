@@ -49,7 +49,9 @@ def keep_up_to_date(
                     "settle_seconds": _SETTLED_SECONDS / 2,
                 }
                 task = app.tasks.submit("index_source", payload, collection=collection)
-                _tell(invocation, app, place, follow(invocation, app, task, each_look=see_to_workers))
+                # Ctrl-C ends the watching; what was begun goes on with the next worker.
+                task = follow(invocation, app, task, each_look=see_to_workers, cancels=False)
+                _tell(invocation, app, place, task)
 
 
 def _forget(invocation: Invocation, app: "Gristmill", place: Path, collection: str) -> None:

@@ -22,8 +22,8 @@ from gristmill.tasks.model import Json, Task, TaskError, TaskState
 
 __all__ = ["Deliveries", "Delivery", "Due", "End"]
 
-_LONGEST_BUSY_SECONDS = 600.0
-"""Whoever is busy for longer than anybody may be is free: a clock was wrong."""
+_LONGEST_WAIT_SECONDS = 2 * 3600.0
+"""What is to wait for longer than anything does waits no more: a clock was wrong."""
 
 _Condition: TypeAlias = ColumnElement[bool]
 
@@ -248,12 +248,15 @@ def _new_row(webhook: StoredWebhook, end: End, now: int) -> dict[str, Any]:
 
 
 def _is_free(now: int) -> _Condition:
-    latest = now + int(_LONGEST_BUSY_SECONDS * 1_000_000)
-    return or_(webhooks.c.free_at <= now, webhooks.c.free_at > latest)
+    return _has_come(webhooks.c.free_at, now)
 
 
 def _is_due_by(now: int) -> _Condition:
-    return delivery_is_pending & (webhook_deliveries.c.next_try_at <= now)
+    return delivery_is_pending & _has_come(webhook_deliveries.c.next_try_at, now)
+
+
+def _has_come(moment: ColumnElement[int], now: int) -> _Condition:
+    return or_(moment <= now, moment > now + int(_LONGEST_WAIT_SECONDS * 1_000_000))
 
 
 def _is_due(now: int) -> _Condition:

@@ -17,7 +17,7 @@ from gristmill.clock import Clock
 from gristmill.db.database import Database
 from gristmill.db.schema import webhooks
 from gristmill.db.tasks.tail import SqlEventTail
-from gristmill.errors import NotFound, Unavailable
+from gristmill.errors import NotFound
 from gristmill.ids import new_id
 from gristmill.kinds import without_secrets
 from gristmill.tasks.model import Task, TaskState
@@ -27,7 +27,6 @@ __all__ = ["Receiver", "StoredWebhook", "Wants", "Webhooks", "webhook_from"]
 
 _ENDS = tuple(state for state in TaskState if state.is_final)
 _LOOK_SECONDS = 0.02
-_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,15 +162,12 @@ class Webhooks:
         return values
 
     def _end_of_events(self) -> int:
-        """A place in the event log before which none will turn up any more, and behind which all are yet to be told."""
+        """A place in the event log before which none will turn up any more: waits for those that are being written."""
         tail = SqlEventTail(self._database, after=None)
-        until = time.monotonic() + _PATIENCE_SECONDS
         while True:
             tail.read()
             if tail.position is not None:
                 return tail.position
-            if time.monotonic() >= until:
-                raise Unavailable("webhook_not_ready")
             time.sleep(_LOOK_SECONDS)
 
 

@@ -28,8 +28,8 @@ _REFUSALS: Mapping[str, Message] = {
         zh="{field} 的值 {value} 超过了最新事件 {latest}。它可能来自另一个安装，或早于一次备份恢复：请不带游标重新开始。",
     ),
     "cursor_invalid": Message(
-        en="{field} is '{value}', which is no cursor. Pass the next_cursor of the page before, or leave it out.",
-        zh="{field} 的值“{value}”不是有效的游标。请传入上一页的 next_cursor，或不传。",
+        en="{field} is '{value}', which is no cursor. Pass one as you were given it, or leave it out.",
+        zh="{field} 的值“{value}”不是有效的游标。请原样传入之前收到的游标，或不传。",
     ),
     "field_invalid": Message(
         en="{field} is {value}: {reason}. Correct it.",

@@ -49,11 +49,6 @@ MESSAGES: Mapping[str, Message] = {
         en="There is no webhook {webhook_id}. List them with GET /api/webhooks.",
         zh="webhook {webhook_id} 不存在。请用 GET /api/webhooks 查看列表。",
     ),
-    "webhook_not_ready": Message(
-        en="The database does not say where the events end, behind which the webhook would begin. Try again; if it lasts, "
-        "run `gristmill doctor`.",
-        zh="数据库未能给出事件的末尾位置，webhook 应从那里开始。请重试；若持续出现，请运行 `gristmill doctor`。",
-    ),
     "webhook_pinged": Message(en="The receiver took it", zh="接收方已收到"),
     "webhook_pings_full": Message(
         en="Too many requests wait for an answer from elsewhere. Try again in a moment.",

@@ -97,7 +97,7 @@ def list_webhooks(app: Service, reply: Reply) -> Envelope[WebhookList]:
     summary="Make a webhook",
     dependencies=[needs(Scope.ADMIN)],
     responses=answers({"success": True, "message": "Created", "data": _NEW}, status=201, description="Created")
-    | problems({**_REFUSALS, 422: (*_UNFIT, "field_missing"), 503: ("database_busy", "webhook_not_ready")}),
+    | problems({**_REFUSALS, 422: (*_UNFIT, "field_missing")}),
 )
 def create_webhook(app: Service, reply: Reply, body: WebhookBody) -> Envelope[NewWebhookView]:
     """Have every end of a task from now on posted to an address, signed.
@@ -126,7 +126,7 @@ def get_webhook(app: Service, reply: Reply, webhook_id: WebhookId) -> Envelope[W
     summary="Change a webhook",
     dependencies=[needs(Scope.ADMIN)],
     responses=answers({"success": True, "message": "Changed", "data": _VIEW})
-    | problems({**_REFUSALS, 404: "webhook_not_found", 422: _UNFIT, 503: ("database_busy", "webhook_not_ready")}),
+    | problems({**_REFUSALS, 404: "webhook_not_found", 422: _UNFIT}),
 )
 def change_webhook(app: Service, reply: Reply, webhook_id: WebhookId, body: WebhookChange) -> Envelope[WebhookView]:
     """Change where a webhook is, how it is signed, what it is told of, or whether it is told at all.

@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 _GENERATION = 64
+_TOGETHER = 500
+"""Tasks that one statement names."""
 
 # One parameter for all of them: to name thousands one by one takes longer than to look them up.
 _ENDED = {
@@ -85,6 +87,15 @@ def _open_child() -> Exists:
     return exists().select_from(child).where(child.c.parent_id == bindparam("the_id"), is_open)
 
 
+_NOT_BEGUN = (
+    select(tasks.c.id)
+    .where(
+        tasks.c.parent_id == bindparam("the_id"),
+        literal_column("tasks.state IN ('pending', 'processing')"),
+        has_state(TaskState.PENDING),
+    )
+    .with_for_update(skip_locked=True)
+)
 _HALTS = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, tasks.c.halts)
 _IS_READY = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, ~_open_child())
 
@@ -100,7 +111,11 @@ def advance_parent(tx: Connection, parent_id: str, state: TaskState, now: int, *
 
 def halt(tx: Connection, parent_id: str, now: int) -> None:
     """Cancel the children that have not begun."""
-    cancel_tasks(tx, TaskFilter(parent_id=parent_id, states=[TaskState.PENDING]), now)
+    # The parent's row is held by now, and whoever ends a child comes to it with the child's in hand: to wait for that
+    # child would be to wait for ever. One that another holds is being claimed, or cancelled, or has ended.
+    ids = list(tx.execute(_NOT_BEGUN, {"the_id": parent_id}).scalars())
+    for start in range(0, len(ids), _TOGETHER):
+        cancel_tasks(tx, TaskFilter(ids=ids[start : start + _TOGETHER]), now)
 
 
 def resume_if_ready(tx: Connection, parent_id: str, now: int) -> list[Any]:
@@ -119,8 +134,8 @@ def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
     # Resolved before anything changes: the filter may be about the very states that the moves below change.
     ids = [row.id for row in tx.execute(select(family.c.id))]
     changed = 0
-    for start in range(0, len(ids), 500):
-        batch = tasks.c.id.in_(ids[start : start + 500])
+    for start in range(0, len(ids), _TOGETHER):
+        batch = tasks.c.id.in_(ids[start : start + _TOGETHER])
         # Held before the first look: between the two changes below no other may take a task past both. Children first,
         # as an ending child comes to its parent.
         tx.execute(select(tasks.c.id).where(batch).order_by(tasks.c.number.desc()).with_for_update())
@@ -160,8 +175,8 @@ def retry_tasks(tx: Connection, where: TaskFilter, now: int) -> list[str]:
         **progress_values(Progress()),
     }
     rows = move(tx, "retried", matches(where), values, now)
-    for start in range(0, len(rows), 500):
-        batch = [row.id for row in rows[start : start + 500]]
+    for start in range(0, len(rows), _TOGETHER):
+        batch = [row.id for row in rows[start : start + _TOGETHER]]
         tx.execute(task_items.delete().where(task_items.c.task_id.in_(batch)))
     for row in rows:
         if row.parent_id is not None:
