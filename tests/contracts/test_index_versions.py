@@ -310,7 +310,8 @@ class TestSnapshots:
         assert [version.number for version in shelf.store.versions(letters.id)] == [5]
         assert rows_left(shelf.database)["chunks"] == 1
 
-    def test_space_that_only_a_snapshot_needed_goes_with_it(self, shelf: Shelf, letters: Document) -> None:
+    @pytest.mark.usefixtures("letters")
+    def test_space_that_only_a_snapshot_needed_goes_with_it(self, shelf: Shelf) -> None:
         snapshot = shelf.store.take_snapshot(shelf.name, "old model")
         reembed(shelf, "two")
         assert rows_left(shelf.database)["embeddings"] == 2 * rows_left(shelf.database)["chunks"]
@@ -320,12 +321,14 @@ class TestSnapshots:
         assert rows_left(shelf.database)["embeddings"] == rows_left(shelf.database)["chunks"]
         assert found(shelf, "gamma") == ["gamma"]
 
-    def test_collection_takes_its_snapshots_along(self, shelf: Shelf, letters: Document) -> None:
+    @pytest.mark.usefixtures("letters")
+    def test_collection_takes_its_snapshots_along(self, shelf: Shelf) -> None:
         shelf.store.take_snapshot(shelf.name, "first")
         shelf.store.delete_collection(shelf.name)
         assert set(rows_left(shelf.database).values()) == {0}
 
-    def test_snapshot_of_another_collection_is_not_there(self, shelf: Shelf, letters: Document) -> None:
+    @pytest.mark.usefixtures("letters")
+    def test_snapshot_of_another_collection_is_not_there(self, shelf: Shelf) -> None:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         other = Shelf(shelf.store, shelf.database, "other")
 

@@ -304,7 +304,7 @@ def test_any_history_ends_as_the_model_says(index_store: SqlIndexStore, index_da
     is_far = index_database.dialect == "postgres"
     names = count()
 
-    @settings(max_examples=10 if is_far else 50, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8 if is_far else 40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(1, 2), st.lists(DEEDS, min_size=LENGTH, max_size=LENGTH))
     def check(kept: int, deeds: list[tuple[str, int, int, list[str]]]) -> None:
         history = History(index_store, index_database, f"shelf {next(names)}", kept=kept)

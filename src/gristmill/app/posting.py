@@ -148,7 +148,8 @@ class Posting:
                 return
             thread = threading.Thread(target=self._post_all, args=(webhook_id,), name="webhook", daemon=True)
             self._posting[webhook_id] = thread
-        thread.start()
+            # Not outside: whoever closes waits for those that are listed, and only what was started can be waited for.
+            thread.start()
 
     def _post_all(self, webhook_id: str) -> None:
         """Post to one webhook until nothing is due or something did not arrive."""

@@ -1,14 +1,14 @@
 """Workflows from the user's side: hand one in, see how far all of it is, run it again from a step."""
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gristmill.errors import Conflict, InvalidInput, NotFound
 from gristmill.tasks.compose import Policy
 from gristmill.tasks.kind import Kind
-from gristmill.tasks.model import Task, TaskFilter, TaskState
+from gristmill.tasks.model import Json, Task, TaskFilter, TaskState
 from gristmill.tasks.references import WORKFLOW, part_id
 from gristmill.tasks.service import TaskService
 from gristmill.tasks.workflow import (
@@ -20,6 +20,7 @@ from gristmill.tasks.workflow import (
     count_steps,
     from_json,
     from_stored,
+    payloads_of,
     to_json,
     to_stored,
 )
@@ -65,18 +66,37 @@ class Workflows:
         self._tasks = tasks
         self._kinds = kinds
 
-    def read(self, workflow: Node | Mapping[str, Any]) -> Node:
+    def read(self, workflow: Any) -> Node:
         """A checked workflow; :class:`InvalidInput` says where it is wrong."""
         return from_json(to_json(workflow) if isinstance(workflow, Step | Chain | Group) else workflow, self._kinds)
 
-    def submit(self, workflow: Node | Mapping[str, Any], *, on_failure: str = Policy.STOP, **options: Any) -> Task:
-        """Accept a workflow as one task (see :meth:`TaskService.draft` for the options); durable when this returns."""
-        return self._tasks.submit(WORKFLOW, self.payload(workflow, on_failure=on_failure), **options)
+    def submit(
+        self,
+        workflow: Node | Mapping[str, Any],
+        *,
+        on_failure: str = Policy.STOP,
+        check: Callable[[Json], None] = lambda _: None,
+        **options: Any,
+    ) -> Task:
+        """Accept a workflow as one task (see :meth:`TaskService.draft` for the options); durable when this returns.
 
-    def payload(self, workflow: Node | Mapping[str, Any], *, on_failure: str = Policy.STOP) -> dict[str, Any]:
+        ``check`` raises what else the payload of any step is to be refused for.
+        """
+        return self._tasks.submit(WORKFLOW, self.payload(workflow, on_failure=on_failure, check=check), **options)
+
+    def payload(
+        self,
+        workflow: Any,
+        *,
+        on_failure: str = Policy.STOP,
+        check: Callable[[Json], None] = lambda _: None,
+    ) -> dict[str, Any]:
         """What the task of a workflow is given, checked."""
         policy = Policy.named(on_failure)
-        return {"tree": to_stored(self.read(workflow), readable=True), "on_failure": policy.value}
+        read = self.read(workflow)
+        for payload in payloads_of(read):
+            check(payload)
+        return {"tree": to_stored(read, readable=True), "on_failure": policy.value}
 
     def state(self, task_id: str) -> WorkflowState:
         """How far it is; :class:`NotFound` (``task_not_found``, ``workflow_not_found``)."""

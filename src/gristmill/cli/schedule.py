@@ -13,6 +13,8 @@ from gristmill.cli.scheduled import arguments_from, schedule_json, with_root
 from gristmill.cli.views import columns, task_json, when
 
 __all__ = ["schedule"]
+_SETTLE_SECONDS = 2.0
+"""A file that was written to so lately may not be whole; the next tick finds it."""
 
 schedule = family(
     "schedule",
@@ -86,7 +88,8 @@ def add_schedule(
         raise click.UsageError("--payload goes with --kind.")
     arguments = arguments_from(payload)
     if source is not None:
-        kind, arguments = "index_source", {"source": source, "force": force, "prune": prune}
+        kind = "index_source"
+        arguments = {"source": source, "force": force, "prune": prune, "settle_seconds": _SETTLE_SECONDS}
         if given["collection"] is not None:
             arguments["collection"] = given["collection"]
     with invocation.app() as app:

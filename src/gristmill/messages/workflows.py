@@ -50,6 +50,10 @@ MESSAGES: Mapping[str, Message] = {
         "what completed is not done again.",
         "工作流的一个部分未完成：{kind} {task_id}（{reason}）。请排除原因后重试工作流：已完成的部分不会重复执行。",
     ),
+    "workflow_payload_too_deep": Message(
+        "{field} has more than {maximum} lists and objects within each other. Flatten it.",
+        "{field} 中列表和对象的嵌套超过 {maximum} 层。请简化其结构。",
+    ),
     "workflow_reference_bound": Message(
         "{field} names a task in $result, which is written by us alone. Use $previous, which means the step before.",
         "{field} 在 $result 中指定了任务，而 $result 仅供系统内部使用。请使用表示上一步的 $previous。",

@@ -73,7 +73,7 @@ def has_bound(payload: Any) -> bool:
 
 def _has(value: Any, wanted: Callable[[Json], bool]) -> bool:
     match value:
-        case Mapping():
+        case dict():
             return wanted(value) or any(_has(inner, wanted) for inner in value.values())
         case list():
             return any(_has(inner, wanted) for inner in value)
@@ -81,11 +81,11 @@ def _has(value: Any, wanted: Callable[[Json], bool]) -> bool:
 
 
 def _is_previous(value: Json) -> bool:
-    return len(value) == 1 and isinstance(value.get(_PREVIOUS), str)
+    return _PREVIOUS in value and len(value) == 1 and isinstance(value[_PREVIOUS], str)
 
 
 def _is_bound(value: Json) -> bool:
-    return len(value) == 1 and isinstance(value.get(_RESULT), Mapping)
+    return _RESULT in value and len(value) == 1 and isinstance(value[_RESULT], dict)
 
 
 def open_fields(payload: Json) -> frozenset[str]:
@@ -98,7 +98,7 @@ def bound(value: Any, task_id: str) -> Any:
     match value:
         case {"$previous": str(path)} if len(value) == 1:
             return {_RESULT: {"task": task_id, "path": path}}
-        case Mapping():
+        case dict():
             return {name: bound(inner, task_id) for name, inner in value.items()}
         case list():
             return [bound(inner, task_id) for inner in value]
@@ -114,7 +114,7 @@ def resolved(value: Any, results: Results) -> Any:
         case {"$result": {"task": str(task_id), "path": str(path)}} if len(value) == 1:
             (task,) = _found([task_id], results)
             return _within(task, path.split(".") if path else [], path, results)
-        case Mapping():
+        case dict():
             return {name: resolved(inner, results) for name, inner in value.items()}
         case list():
             return [resolved(inner, results) for inner in value]

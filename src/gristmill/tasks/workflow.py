@@ -34,6 +34,7 @@ __all__ = [
 _MOST_STEPS = 50_000
 _DEEPEST = 20
 _LONGEST_CHAIN = 1_000
+_DEEPEST_PAYLOAD = 100
 
 _READABLE_CHARS = 4_000
 _PACKED = "packed"
@@ -193,8 +194,9 @@ class _Reader:
                 raise _invalid(place, value)
         if payload is None:
             payload = {}
-        elif not isinstance(payload, Mapping):
+        elif not isinstance(payload, dict):
             raise _invalid(f"{place}.payload", payload)
+        _check_depth(payload, f"{place}.payload")
         kind = self._kinds.get(name)
         if kind is None:
             raise InvalidInput("kind_unknown", field=f"{place}.kind", kind=name, known=", ".join(sorted(self._kinds)))
@@ -211,7 +213,15 @@ class _Reader:
         except InvalidInput as error:
             field = ".".join([place, "payload", *map(str, filter(None, [error.facts.get("field")]))])
             raise InvalidInput(error.code, **{**error.facts, "field": field}) from error
-        return Step(kind=name, payload=dict(payload))
+        return Step(kind=name, payload=payload)
+
+
+def _check_depth(value: Any, place: str, left: int = _DEEPEST_PAYLOAD) -> None:
+    if left < 0:
+        raise InvalidInput("workflow_payload_too_deep", field=place, maximum=_DEEPEST_PAYLOAD)
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, place, left - 1)
 
 
 def bind(node: Node, task_id: str) -> Node:

@@ -85,7 +85,7 @@ def test_receiver_that_was_away_hears_everything_when_it_is_back(make_mill: Call
 
 
 def test_workers_do_not_wait_for_a_slow_receiver(make_mill: Callable[..., Mill]) -> None:
-    mill = make_mill(webhooks=HERE)
+    mill = make_mill(webhooks={**HERE, "timeout_seconds": 60.0})
     with reluctant() as slow, receiving() as quick:
         for receiver in (slow, quick):
             mill.app.webhooks.add(receiver.url(), Wants())

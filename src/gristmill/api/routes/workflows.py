@@ -9,7 +9,7 @@ from gristmill.api.gristmill import Service
 from gristmill.api.idempotency import IdempotencyKey
 from gristmill.api.openapi import answers, problems
 from gristmill.api.parameters import TaskId
-from gristmill.api.payloads import checked_workflow
+from gristmill.api.payloads import check_source
 from gristmill.api.schemas.tasks import TaskView
 from gristmill.api.schemas.workflows import NewWorkflowBody, RerunBody, WorkflowView
 from gristmill.db.keys import Scope
@@ -61,8 +61,13 @@ _PART = {
                 "workflow_too_large",
                 "workflow_too_deep",
                 "workflow_without_previous",
+                "workflow_in_step",
+                "workflow_reference_bound",
+                "workflow_payload_too_deep",
                 "kind_unknown",
+                "payload_field_unknown",
                 "payload_field_missing",
+                "payload_field_type",
             ),
         }
     ),
@@ -74,8 +79,9 @@ def submit_workflow(app: Service, reply: Reply, key: IdempotencyKey, body: NewWo
     it there.
     """
     task = app.workflows.submit(
-        checked_workflow(app, body.workflow),
+        body.workflow,
         on_failure=body.on_failure,
+        check=check_source,
         priority=body.priority,
         delay_seconds=body.delay_seconds,
         collection=body.collection,
@@ -118,6 +124,7 @@ def get_workflow(app: Service, reply: Reply, task_id: TaskId) -> Envelope[Workfl
     responses=answers({"success": True, "message": "Queued", "data": _TASK}, status=202, description="Accepted")
     | problems(
         {
+            403: "scope_missing",
             404: ("task_not_found", "workflow_not_found"),
             409: ("workflow_step_not_completed", "idempotency_key_reused"),
             415: "content_type_unsupported",

@@ -42,7 +42,7 @@ class PartView(Output):
     kind: str | None = Field(description="Of a step.")
     task_id: str | None = Field(description="The task that carries it out; null until it is started.")
     state: TaskState | None
-    parts: list["PartView"] = Field(description="The first hundred of a chain or group.")
+    parts: list["PartView"] = Field(description="The first hundred of a chain or group, a thousand in all.")
     omitted: int = Field(description="Parts beyond those listed.")
 
     @classmethod
@@ -66,7 +66,7 @@ class WorkflowView(Output):
     on_failure: Policy
     steps: int = Field(description="Tasks that do the work, started or not.")
     progress: int = Field(description="0 to 100: how many of them have completed.")
-    counts: dict[TaskState, int] = Field(description="Of those that were started.")
+    counts: dict[TaskState, int] = Field(description="Of those that were started, how many are in each state.")
     root: PartView
 
     @classmethod

@@ -163,7 +163,6 @@ def _unkept(which: ColumnElement[bool], keep_versions: int) -> Select[Any]:
             versions.c.document_id,
             versions.c.chunk_count,
             documents.c.current_version_id,
-            documents.c.held_version_id,
             place.label("place"),
         )
         .join_from(versions, documents, documents.c.id == versions.c.document_id)
@@ -175,7 +174,6 @@ def _unkept(which: ColumnElement[bool], keep_versions: int) -> Select[Any]:
         .where(
             or_(published.c.place > keep_versions, published.c.current_version_id.is_(None)),
             published.c.id.is_distinct_from(published.c.current_version_id),
-            published.c.id.is_distinct_from(published.c.held_version_id),
             ~version_is_pinned(published.c.id),
         )
         .order_by(published.c.document_id)

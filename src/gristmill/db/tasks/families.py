@@ -151,7 +151,7 @@ def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
             )
         )
         record(tx, asked, "cancel_requested", now)
-        for parent_id, count in Counter(row.parent_id for row in cancelled if row.parent_id is not None).items():
+        for parent_id, count in sorted(Counter(row.parent_id for row in cancelled if row.parent_id is not None).items()):
             advance_parent(tx, parent_id, TaskState.CANCELLED, now, children=count)
         changed += len(cancelled) + len(asked)
     return changed
