@@ -3,9 +3,10 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from gristmill.db.database import Database
@@ -94,6 +95,23 @@ def test_event_that_is_committed_late_is_told_in_its_place(
         # A position behind it would make whoever resumes there miss it.
         assert read_all(tail) == []
         assert tail.position == 0
+
+    assert [event.task_id for event in read_soon(tail)] == [late, early.id]
+
+
+@several_writers
+def test_event_is_told_in_its_place_although_its_transaction_is_younger_than_that_of_the_next(
+    task_database: Database, bench: Bench, task_clock: TestClock
+) -> None:
+    tail = bench.store.tail(after=0)
+    early = new_task()
+    older = ExitStack()
+    connection = older.enter_context(task_database.write())
+    connection.execute(text("SELECT pg_current_xact_id()"))
+    with held_back(task_database, task_clock) as late:
+        add_tasks(connection, [early], task_clock.now())
+        older.close()
+        assert read_all(tail) == []
 
     assert [event.task_id for event in read_soon(tail)] == [late, early.id]
 

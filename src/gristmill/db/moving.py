@@ -33,6 +33,8 @@ _TABLES = (
     schema.event_cursors,
     schema.alerts,
     schema.alert_notices,
+    schema.webhooks,
+    schema.webhook_deliveries,
     schema.schedules,
 )
 """In an order in which no row refers to one that is not there yet. Who leads is settled anew."""

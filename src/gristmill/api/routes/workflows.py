@@ -124,7 +124,6 @@ def get_workflow(app: Service, reply: Reply, task_id: TaskId) -> Envelope[Workfl
     responses=answers({"success": True, "message": "Queued", "data": _TASK}, status=202, description="Accepted")
     | problems(
         {
-            403: "scope_missing",
             404: ("task_not_found", "workflow_not_found"),
             409: ("workflow_step_not_completed", "idempotency_key_reused"),
             415: "content_type_unsupported",
