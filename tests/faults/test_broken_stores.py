@@ -15,6 +15,7 @@ from tests.contracts import (
     test_task_store_cancel,
     test_task_store_claim,
     test_task_store_finish,
+    test_task_store_halts,
     test_task_store_histories,
     test_task_store_lifecycle,
 )
@@ -49,6 +50,7 @@ CAUGHT_BY: list[tuple[str, Callable[[Bench], object]]] = [
     ),
     ("CancelForgotten", test_task_store_cancel.test_held_tells_apart_who_was_asked_to_stop),
     ("CancelSwallowed", test_task_store_cancel.test_held_tells_apart_who_was_asked_to_stop),
+    ("HaltsIgnored", test_task_store_halts.test_parent_resumes_at_once_and_once_when_nothing_runs),
 ]
 
 

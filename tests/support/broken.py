@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from sqlalchemy import bindparam, delete, func, select, update
 
@@ -12,7 +12,7 @@ from gristmill.db.tasks import SqlTaskStore
 from gristmill.db.tasks.moves import record
 from gristmill.db.tasks.rows import task_from
 from gristmill.errors import NotFound
-from gristmill.tasks.model import Completed, Failed, Outcome, Task, TaskFilter, TaskState
+from gristmill.tasks.model import Completed, Failed, Outcome, Task, TaskFilter, TaskState, Waiting
 from tests.support.clock import TestClock
 
 __all__ = ["BROKEN_STORES", "open_broken"]
@@ -129,9 +129,27 @@ class CancelSwallowed(SqlTaskStore):
         return changed + len(running)
 
 
+class HaltsIgnored(SqlTaskStore):
+    """Lets a parent wait for all of its children, whatever becomes of one."""
+
+    def finish(self, task_id: str, lease: int, outcome: Outcome) -> Task | None:
+        if isinstance(outcome, Waiting):
+            outcome = replace(outcome, halts=False)
+        return super().finish(task_id, lease, outcome)
+
+
 BROKEN_STORES: Mapping[str, type[SqlTaskStore]] = {
     store.__name__: store
-    for store in (UnguardedClaim, SilentEnd, LeaseIgnored, LeaseReused, EffectApart, CancelForgotten, CancelSwallowed)
+    for store in (
+        UnguardedClaim,
+        SilentEnd,
+        LeaseIgnored,
+        LeaseReused,
+        EffectApart,
+        CancelForgotten,
+        CancelSwallowed,
+        HaltsIgnored,
+    )
 }
 
 

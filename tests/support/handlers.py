@@ -23,6 +23,7 @@ from gristmill.tasks.model import Completed, Outcome
 from gristmill.tasks.ports import Handler, TaskContext
 from gristmill.tasks.retry import RetryPolicy
 from gristmill.worker import build, slot
+from tests.support.errands import ERRAND_KINDS, errand
 from tests.support.history import effect_of
 from tests.support.moods import MOODY_KINDS, family, moody
 
@@ -134,7 +135,7 @@ TEST_KINDS: Mapping[str, Kind] = {
         retry=RetryPolicy(max_attempts=2, base_seconds=0.0, cap_seconds=0.0),
     )
     for name in _HANDLERS
-} | dict(MOODY_KINDS)
+} | {**MOODY_KINDS, **ERRAND_KINDS}
 
 
 def open_with_test_kinds(settings: Settings) -> Gristmill:
@@ -146,7 +147,7 @@ def open_with_test_kinds(settings: Settings) -> Gristmill:
 
 
 def _all_handlers(app: Gristmill) -> Mapping[str, Handler]:
-    return {**build.build_handlers(app), **_HANDLERS, "moody": moody, "family": family}
+    return {**build.build_handlers(app), **_HANDLERS, "moody": moody, "family": family, "errand": errand}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from anyio.abc import TaskGroup
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gristmill.api.watcher import Frame
+from gristmill.api.frames import Frame
 from gristmill.api.watchers import LAST_WORD_SECONDS, Hub
 from gristmill.tasks.feed import Wanted
 

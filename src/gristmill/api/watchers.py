@@ -11,7 +11,9 @@ from functools import partial
 
 from anyio import CapacityLimiter, move_on_after, to_thread
 
-from gristmill.api.watcher import Frame, Group, Watcher, worded
+from gristmill.api.frames import Frame, Group
+from gristmill.api.missed import Missed
+from gristmill.api.watcher import Watcher
 from gristmill.app import Gristmill
 from gristmill.db.keys import ValidKeys
 from gristmill.errors import GristmillError, InvalidInput, Unauthorized, Unavailable
@@ -34,8 +36,6 @@ _CLOSE_SECONDS = 1.0
 """How long the server's stop waits for watchers to take the reason."""
 _QUIET_SECONDS = 15.0
 """After so long without news, watchers are told where the feed is: connections stay open, and cursors young."""
-_READERS = 4
-"""Threads that read for watchers what they missed: all may come back at once, and others have requests."""
 _AT_ONCE = 50
 """Watchers that are given a frame before others get their turn at the loop."""
 
@@ -56,7 +56,8 @@ class Hub:
         self._stirred = asyncio.Condition()
         """Notified when one of these has changed."""
         self._empty = asyncio.Event()
-        self._looker, self._readers = CapacityLimiter(1), CapacityLimiter(_READERS)
+        self._limiter = CapacityLimiter(1)
+        self._missed = Missed(app)
         self._closed = False
 
     def __len__(self) -> int:
@@ -81,14 +82,8 @@ class Hub:
         finally:
             self._coming -= 1
         # Nobody gets a turn between the two: who comes or watches keeps the look going.
-        watcher = Watcher(
-            self._app,
-            Group(wanted, language),
-            key_id=key_id,
-            since=self._cursor,
-            cursor=cursor,
-            limiter=self._readers,
-        )
+        group = Group(wanted, language)
+        watcher = Watcher(self._app, self._missed, group, key_id=key_id, since=self._cursor, cursor=cursor)
         self._watchers.add(watcher)
         try:
             await watcher.prepare()
@@ -120,8 +115,7 @@ class Hub:
         with move_on_after(_READY_SECONDS):
             await self._handed_out_to(0)
             if cursor is not None and cursor > self._cursor:
-                known = partial(self._app.store.events, after=cursor - 1, limit=1)
-                if not await to_thread.run_sync(known, limiter=self._readers):
+                if not await self._missed.ask(partial(self._app.store.events, after=cursor - 1, limit=1)):
                     raise InvalidInput("cursor_ahead", field="cursor", value=cursor, latest=self._cursor)
                 await self._handed_out_to(cursor)
             return
@@ -150,7 +144,7 @@ class Hub:
                     after = self._cursor if self._has_begun else None
                     feed = Feed(self._app.store, self._app.clock, after=after)
                 groups = {watcher.group for watcher in self._watchers}
-                seen = await to_thread.run_sync(partial(self._seen, feed, groups), limiter=self._looker)
+                seen = await to_thread.run_sync(partial(self._seen, feed, groups), limiter=self._limiter)
                 if seen is not None:
                     await self._hand_out(*seen)
             except Exception as error:  # noqa: BLE001 - a defect in one look must not end all later ones
@@ -180,7 +174,7 @@ class Hub:
         late = {watcher.group for watcher in self._watchers} - frames.keys()
         frames = {**frames, **{group: group.part(update, now) for group in late}}
         ended = {task_id: task for task_id, task in update.tasks.items() if task.state.is_final}
-        quiet = worded(Update(cursor=update.cursor, tasks={}), "en", now)
+        quiet = Group(Wanted(), "en").whole(Update(cursor=update.cursor, tasks={}), now)
         # From here to the end it cannot fail: who joins from now on is given what comes behind this.
         self._cursor = update.cursor
         self._has_begun = True

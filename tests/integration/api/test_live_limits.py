@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.api.watcher import Frame
+from gristmill.api.frames import Frame
 from gristmill.db.tasks.moves import add_tasks
 from gristmill.tasks.model import TaskFilter
 from tests.support.postgres import fresh_database

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from gristmill.api.frames import Frame
 from gristmill.api.schemas.watching import UpdateFrame
-from gristmill.api.watcher import Frame, Watcher
+from gristmill.api.watcher import Watcher
 from gristmill.api.watchers import Hub
 from gristmill.app import Gristmill, open_gristmill
 from gristmill.errors import GristmillError, Unavailable
@@ -143,3 +144,51 @@ def test_what_was_read_when_a_look_met_a_defect_is_told_by_the_next(
     play(lambda: is_told(app))
 
     assert len(failures) == 1
+
+
+def test_watcher_whose_missed_events_cannot_be_read_is_let_go_with_its_cursor(
+    app: Gristmill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[Frame] = []
+
+    async def take(frame: Frame) -> None:
+        frames.append(frame)
+
+    async def story() -> None:
+        hub = Hub(app)
+        for _ in range(2):
+            app.tasks.submit("ping", {})
+        async with AsyncExitStack() as stack:
+            watcher = await watcher_of(hub, stack, 1)
+            monkeypatch.setitem(
+                app.__dict__, "store", FlakyStore(app.store, "events", Unavailable("database_busy"), times=1)
+            )
+            await watcher.run(take)
+            bye = watcher.bye()
+        assert bye is not None
+        assert ([frame.type for frame in frames], bye.cursor) == (["hello"], 1)
+        assert '"code":"watchers_not_ready"' in bye.text
+
+    play(story)
+
+
+def test_what_many_missed_is_read_once_for_all(app: Gristmill, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = app.store.events
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        asked.append(options["after"])
+        return real(*arguments, **options)
+
+    async def story() -> None:
+        hub = Hub(app)
+        for _ in range(5):
+            app.tasks.submit("ping", {})
+        monkeypatch.setattr(app.store, "events", counted)
+        async with AsyncExitStack() as stack:
+            watchers = [await watcher_of(hub, stack, cursor) for cursor in (2, 2, 3)]
+            told = await asyncio.gather(*(next_update(watcher) for watcher in watchers))
+        assert told[0] is told[1]
+        assert sorted(asked) == [2, 3]
+
+    play(story)

@@ -11,11 +11,12 @@ from gristmill.api.auth import caller_of, needs
 from gristmill.api.bodies import StrictRoute
 from gristmill.api.cursors import number_of
 from gristmill.api.envelope import Envelope, Reply
+from gristmill.api.frames import Frame
 from gristmill.api.gristmill import Service
 from gristmill.api.openapi import answers
 from gristmill.api.schemas.watching import SocketQuery, TicketView, WatchQuery
 from gristmill.api.validated import validated_query
-from gristmill.api.watcher import Frame, Watcher
+from gristmill.api.watcher import Watcher
 from gristmill.api.watchers import LAST_WORD_SECONDS, Hub
 from gristmill.db.keys import Scope
 from gristmill.db.tickets import TICKET_SECONDS
