@@ -178,6 +178,8 @@ def test_revoke_sent_by_a_stranger_cancels_the_row(either: CeleryBench, *, termi
 def test_control_that_would_mislead_is_refused(bench: CeleryBench) -> None:
     bench.worker("-n", HOST)
     control = bench.stranger().control
+    # It is known before it hears what is said to all, and that is not said twice.
+    eventually(lambda: control.inspect(timeout=2, limit=1).ping(), 40)
 
     answers = [
         control.rate_limit("ping_task", "1/s", reply=True, timeout=30, limit=1),
