@@ -1,15 +1,41 @@
 """Earlier versions that answer again, and snapshots of whole collections: pointers that move, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import Connection
 
-from gristmill.errors import Conflict, NotFound
+from gristmill.db.database import Database
+from gristmill.db.index import SqlIndexStore
+from gristmill.errors import Conflict, InvalidInput, NotFound, Unavailable
 from gristmill.index.model import Document, DocumentState, Restoration, SourceState
 from tests.contracts.shelf import DIMENSION, FixedClock, Shelf, vector_of
 from tests.contracts.test_index_store import rows_left
 
 KEPT = 3
+FOREVER = 2**60
+
+
+class Tiring(Database):
+    """A database that takes a few write transactions, and then no more."""
+
+    left = 0
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        if not self.left:
+            raise Unavailable("database_busy")
+        self.left -= 1
+        with super().write(durable=durable) as connection:
+            yield connection
+
+
+@pytest.fixture
+def tiring(index_database: Database) -> Iterator[Tiring]:
+    database = Tiring(index_database.url)
+    yield database
+    database.close()
 
 
 @pytest.fixture
@@ -125,6 +151,16 @@ class TestRollBack:
 
         assert (document.state, document.error) == (DocumentState.INDEXED, None)
 
+    def test_media_type_is_that_of_the_version(self, shelf: Shelf) -> None:
+        document = shelf.document("/x")
+        for media_type in ("text/plain", "application/pdf"):
+            version = shelf.begin(document, media_type=media_type)
+            shelf.stage(version, ["words"])
+            shelf.publish(version, keep_versions=KEPT)
+
+        assert shelf.store.roll_back(document.id, 1).media_type == "text/plain"
+        assert shelf.store.roll_back(document.id, 2).media_type == "application/pdf"
+
     def test_unknown_documents_and_versions_are_named(self, shelf: Shelf, letters: Document) -> None:
         with pytest.raises(NotFound) as no_version:
             shelf.store.roll_back(letters.id, 9)
@@ -192,6 +228,33 @@ class TestSnapshots:
         automatic = [found.id for found in shelf.store.snapshots(shelf.name) if found.is_automatic]
         assert automatic == [back.before.id, restored.before.id]
 
+    def test_restoring_twice_leaves_the_way_back(self, shelf: Shelf, letters: Document) -> None:
+        snapshot = shelf.store.take_snapshot(shelf.name, "first")
+        shelf.index(letters, ["flood"], keep_versions=1)
+        first = restore(shelf, snapshot.id)
+
+        again = restore(shelf, snapshot.id)
+
+        assert (again.changed, again.returned, again.removed) == (0, 0, 0)
+        assert again.before == first.before
+        restore(shelf, again.before.id)
+        assert found(shelf, "gamma", "flood") == ["flood"]
+
+    def test_version_that_the_last_automatic_snapshot_kept_alone_goes_with_it(
+        self, shelf: Shelf, letters: Document
+    ) -> None:
+        snapshot = shelf.store.take_snapshot(shelf.name, "first")
+        shelf.index(letters, ["flood"], keep_versions=1)
+        restore(shelf, snapshot.id)
+        for text in ("ebb", "spring", "neap", "tide"):
+            shelf.index(letters, [text], keep_versions=KEPT)
+        assert [version.number for version in shelf.store.versions(letters.id)] == [8, 7, 6, 4, 3]
+
+        restore(shelf, snapshot.id)
+
+        assert [version.number for version in shelf.store.versions(letters.id)] == [8, 7, 6, 3]
+        assert found(shelf, "gamma", "flood", "tide") == ["gamma"]
+
     def test_only_the_last_automatic_snapshots_are_kept(self, shelf: Shelf, letters: Document) -> None:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         for text in ("delta", "epsilon", "zeta"):
@@ -246,6 +309,19 @@ class TestSnapshots:
         restore(shelf, snapshot.id)
         assert shelf.store.document(document.id).blob_id == "a" * 64
 
+    def test_upload_that_is_there_stays_and_is_what_the_document_is_held_against(self, shelf: Shelf) -> None:
+        document = shelf.document("/note", blob_id="a" * 64)
+        shelf.index(document, ["note"], keep_versions=KEPT)
+        snapshot = shelf.store.take_snapshot(shelf.name, "first")
+        shelf.document("/note", blob_id="b" * 64)
+        shelf.index(document, ["another note"], keep_versions=KEPT)
+
+        restore(shelf, snapshot.id)
+
+        restored = shelf.store.document(document.id)
+        assert restored.blob_id == "b" * 64
+        assert restored.held is not None
+
     def test_registered_document_comes_back_as_such(self, shelf: Shelf) -> None:
         document = shelf.document("/plain")
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
@@ -282,15 +358,42 @@ class TestSnapshots:
 
         assert found(shelf, "gamma", "anew") == ["gamma"]
 
+    def test_version_without_chunks_that_a_snapshot_names_keeps_its_number(self, shelf: Shelf) -> None:
+        document = shelf.document("/empty")
+        shelf.index(document, [])
+        shelf.store.take_snapshot(shelf.name, "first")
+        with shelf.database.write() as transaction:
+            shelf.store.clear(transaction, document.id)
+
+        assert shelf.whole(shelf.draft(document), ["words"]).number == 2
+
+    def test_document_that_comes_back_from_a_sweep_cut_short_has_every_version_whole(
+        self, shelf: Shelf, letters: Document, tiring: Tiring
+    ) -> None:
+        snapshot = shelf.store.take_snapshot(shelf.name, "first")
+        shelf.index(letters, ["flood"], keep_versions=KEPT)
+        # One to hide the document, one to remove its chunks.
+        tiring.left = 2
+        with pytest.raises(Unavailable):
+            SqlIndexStore(tiring, clock=FixedClock()).delete_documents([letters.id])
+
+        restore(shelf, snapshot.id)
+
+        versions = shelf.store.versions(letters.id)
+        assert [version.number for version in versions] == [3]
+        assert texts_of(shelf, letters, 3) == ["gamma", "shared"]
+        assert shelf.store.purge_abandoned(started_before=FOREVER) == 2
+        assert shelf.index(letters, ["ebb"], keep_versions=KEPT).number == 4
+
     def test_purging_spares_what_a_snapshot_names_until_it_is_forgotten(self, shelf: Shelf, letters: Document) -> None:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         shelf.store.delete_documents([letters.id])
-        shelf.store.purge_deleted(deleted_before=2**60)
+        shelf.store.purge_deleted(deleted_before=FOREVER)
         kept = rows_left(shelf.database)
         assert kept["version_chunks"] == 2
 
         shelf.store.forget_snapshot(shelf.name, snapshot.id, keep_versions=KEPT)
-        shelf.store.purge_deleted(deleted_before=2**60)
+        shelf.store.purge_deleted(deleted_before=FOREVER)
 
         assert set(rows_left(shelf.database).values()) == {0}
         assert shelf.store.snapshots(shelf.name) == []
@@ -328,6 +431,14 @@ class TestSnapshots:
         assert set(rows_left(shelf.database).values()) == {0}
 
     @pytest.mark.usefixtures("letters")
+    @pytest.mark.parametrize("name", ["", " ", "x" * 201, "two\nlines", "nothing\0"])
+    def test_name_that_nobody_can_read_is_refused(self, shelf: Shelf, name: str) -> None:
+        with pytest.raises(InvalidInput) as refused:
+            shelf.store.take_snapshot(shelf.name, name)
+
+        assert refused.value.code == "snapshot_name_invalid"
+        assert shelf.store.snapshots(shelf.name) == []
+
     def test_snapshot_of_another_collection_is_not_there(self, shelf: Shelf) -> None:
         snapshot = shelf.store.take_snapshot(shelf.name, "first")
         other = Shelf(shelf.store, shelf.database, "other")

@@ -226,11 +226,9 @@ class History:
             self.store.add_embeddings(space.id, [(chunk.chunk_no, vector_of(chunk.text)) for chunk in chunks])
         with self.database.write() as transaction:
             assert self.store.activate_space(transaction, space.id)
-        if model != self.model:
-            self.model = model
-            self.embedded.setdefault(model, set()).update(
-                (number, text) for number, paper in self.living.items() for text in self.all_texts(paper)
-            )
+        self.model = model
+        texts = {(number, text) for number, paper in self.living.items() for text in self.all_texts(paper)}
+        self.embedded.setdefault(model, set()).update(texts)
 
     @staticmethod
     def all_texts(paper: Paper) -> set[str]:

@@ -85,6 +85,39 @@ def test_child_that_waits_for_its_next_try_does_not_get_it(bench: Bench) -> None
     assert states(bench, [again, bad]) == ["cancelled", "failed"]
 
 
+@pytest.mark.parametrize("outcome", [Released(reason="x"), Lost(reason="x"), Retried(error=ERROR, delay_seconds=0)])
+def test_child_that_goes_back_to_wait_after_a_failure_does_not_begin_again(bench: Bench, outcome: Outcome) -> None:
+    parent, (bad, back, running) = halting(bench, 3)
+    held = bench.take(back.id)
+    bench.take(running.id)
+    bench.end(bench.take(bad.id), Failed(error=ERROR))
+
+    ended = bench.end(held, outcome)
+
+    assert (ended.state, ended) == (TaskState.CANCELLED, bench.get(back))
+    assert bench.get(running).state is TaskState.PROCESSING
+    assert bench.get(parent).progress.failed == 2
+
+
+def test_child_that_goes_back_to_wait_after_another_was_cancelled_begins_again(bench: Bench) -> None:
+    _, (cancelled, back) = halting(bench, 2)
+    bench.cancel(cancelled.id)
+
+    bench.end(bench.take(back.id), Released(reason="x"))
+
+    assert bench.get(back).state is TaskState.PENDING
+
+
+def test_child_that_somebody_retries_after_a_failure_runs(bench: Bench) -> None:
+    _, (bad, running) = halting(bench, 2)
+    bench.take(running.id)
+    bench.end(bench.take(bad.id), Failed(error=ERROR))
+
+    bench.retry(bad.id)
+
+    assert bench.take(bad.id).state is TaskState.PROCESSING
+
+
 @pytest.mark.parametrize(
     "outcome",
     [
@@ -163,7 +196,7 @@ def test_failure_before_the_parent_waits_halts_when_it_does(bench: Bench) -> Non
         TaskState.PROCESSING: 1,
         TaskState.CANCELLED: MANY - 2,
     }
-    assert (waits.state, bench.get(parent).progress.failed) == (TaskState.PROCESSING, MANY - 1)
+    assert (waits, waits.state, waits.progress.failed) == (bench.get(parent), TaskState.PROCESSING, MANY - 1)
     bench.end(begun[1], Completed())
     assert bench.history(parent) == ["submitted", "claimed", "waiting", "resumed"]
     assert bench.get(parent).progress.processed == MANY
@@ -179,10 +212,11 @@ def test_parent_resumes_once_when_all_that_was_left_is_halted_as_it_begins_to_wa
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gristmill.db.tasks.store.failpoint", fail_all)
-        bench.end(parent, Waiting(spawn=spawn, halts=True, progress=Progress(total=MANY)))
+        waits = bench.end(parent, Waiting(spawn=spawn, halts=True, progress=Progress(total=MANY)))
 
+    assert waits == bench.get(parent)
     assert bench.history(parent) == ["submitted", "claimed", "waiting", "resumed"]
-    assert bench.get(parent).progress.failed == MANY
+    assert waits.progress.failed == MANY
 
 
 def test_retry_of_what_halted_runs_what_failed_and_what_was_cancelled(bench: Bench) -> None:

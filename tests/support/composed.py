@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.app.workflows import WorkflowState
-from gristmill.tasks.model import Task, TaskFilter, TaskState
+from gristmill.tasks.model import Task, TaskFilter
 from gristmill.tasks.workflow import Node, Step
 from tests.integration.worker.conftest import Mill
 from tests.support.history import effects_in, prepare_effects, what_broke
@@ -83,9 +83,7 @@ class Composed:
 
     def states(self, task: Task) -> dict[str, str]:
         """What became of each errand that was started."""
-        return {
-            child.payload["name"]: child.state.value for child in self.family(task) if child.kind == "errand"
-        }
+        return {child.payload["name"]: child.state.value for child in self.family(task) if child.kind == "errand"}
 
     def effects(self, task: Task) -> Counter[str]:
         """How often the effect of each errand happened."""
@@ -99,10 +97,4 @@ class Composed:
         family = [task for workflow in workflows for task in self.family(workflow)]
         errands = [task.id for task in family if task.kind == "errand"]
         others = [task.id for task in family if task.kind != "errand"]
-        # Who completed, was retried with its parent and is left alone has had its effect under the lease of then.
         return [*what_broke(store, errands, effects=effects), *what_broke(store, others)]
-
-    @staticmethod
-    def is_final(task: Task) -> bool:
-        """Whether it has ended."""
-        return task.state in (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED)

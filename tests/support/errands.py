@@ -20,8 +20,8 @@ class Errand:
     """What to return, and under which name a test knows it."""
 
     name: str
-    value: dict[str, Any] | list[Any] | str | int | None = None
-    items: list[Any] = field(default_factory=list)
+    value: object = None
+    items: list[dict[str, Any]] = field(default_factory=list)
     folder: str = ""
     """Where ``hold-NAME`` keeps it from ending, and ``fail-NAME`` lets it fail."""
 

@@ -36,7 +36,7 @@ _CLOSE_SECONDS = 1.0
 """How long the server's stop waits for watchers to take the reason."""
 _QUIET_SECONDS = 15.0
 """After so long without news, watchers are told where the feed is: connections stay open, and cursors young."""
-_AT_ONCE = 50
+_AT_ONCE = 10
 """Watchers that are given a frame before others get their turn at the loop."""
 
 

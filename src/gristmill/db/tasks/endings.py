@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Update, bindparam, update
+from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.bulk import BulkInsert
@@ -15,7 +15,7 @@ from gristmill.db.tasks.families import (
     cancel_tasks,
     count_ended,
     generations,
-    halt,
+    halt_after_failure,
     resume_if_ready,
     spawn,
 )
@@ -42,6 +42,7 @@ from gristmill.tasks.model import (
 
 __all__ = ["end_attempt"]
 
+_BY_ID = select(tasks).where(tasks.c.id == bindparam("the_id"))
 _ADD_ITEMS = BulkInsert(task_items, "task_id", "position", "body")
 
 
@@ -94,9 +95,12 @@ def end_attempt(tx: Connection, task: Task, outcome: Outcome, now: int, items_ex
         if task.parent_id is not None:
             advance_parent(tx, task.parent_id, transition.target, now)
     elif transition.name == "waiting":
-        if values["halts"] and rows[0].failed:
-            halt(tx, task.id, now)
         rows = resume_if_ready(tx, task.id, now) or rows
+        if values["halts"] and halt_after_failure(tx, task.id, now):
+            rows = list(tx.execute(_BY_ID, {"the_id": task.id}))
+    elif task.parent_id is not None and halt_after_failure(tx, task.parent_id, now):
+        # It goes back to those that have not begun.
+        rows = list(tx.execute(_BY_ID, {"the_id": task.id}))
     return task_from(rows[0])
 
 

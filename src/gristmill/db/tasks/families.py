@@ -22,7 +22,7 @@ __all__ = [
     "cancel_tasks",
     "count_ended",
     "generations",
-    "halt",
+    "halt_after_failure",
     "resume_if_ready",
     "retry_tasks",
     "spawn",
@@ -80,11 +80,11 @@ def _advancing(column: str) -> Update:
     )
 
 
-def _open_child() -> Exists:
+def _child(condition: str) -> Exists:
     child = tasks.alias("child")
     # Without a type: as a boolean, SQLite would be given "(...) = 1", in which it does not see the index of open children.
-    is_open: ColumnElement[bool] = literal_column("child.state IN ('pending', 'processing')")
-    return exists().select_from(child).where(child.c.parent_id == bindparam("the_id"), is_open)
+    meant: ColumnElement[bool] = literal_column(condition)
+    return exists().select_from(child).where(child.c.parent_id == bindparam("the_id"), meant)
 
 
 _NOT_BEGUN = (
@@ -96,8 +96,14 @@ _NOT_BEGUN = (
     )
     .with_for_update(skip_locked=True)
 )
-_HALTS = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, tasks.c.halts)
-_IS_READY = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, ~_open_child())
+# Held as it is looked at: a child that goes back to wait and one that fails at that moment shall see each other.
+_HALTS = select(tasks.c.id).where(tasks.c.id == bindparam("the_id"), tasks.c.waiting, tasks.c.halts).with_for_update()
+_HAS_FAILED = select(tasks.c.id).where(
+    tasks.c.id == bindparam("the_id"), tasks.c.failed > 0, _child("child.state || '' = 'failed'")
+)
+_IS_READY = select(tasks.c.id).where(
+    tasks.c.id == bindparam("the_id"), tasks.c.waiting, ~_child("child.state IN ('pending', 'processing')")
+)
 
 
 def advance_parent(tx: Connection, parent_id: str, state: TaskState, now: int, *, children: int = 1) -> None:
@@ -105,12 +111,20 @@ def advance_parent(tx: Connection, parent_id: str, state: TaskState, now: int, *
     column = "done" if state is TaskState.COMPLETED else "failed"
     tx.execute(_advancing(column), {"the_id": parent_id, "more": children, "now": now})
     if state is TaskState.FAILED and tx.execute(_HALTS, {"the_id": parent_id}).first() is not None:
-        halt(tx, parent_id, now)
+        _halt(tx, parent_id, now)
     resume_if_ready(tx, parent_id, now)
 
 
-def halt(tx: Connection, parent_id: str, now: int) -> None:
-    """Cancel the children that have not begun."""
+def halt_after_failure(tx: Connection, parent_id: str, now: int) -> bool:
+    """Cancel the children that have not begun, if one has failed and the parent waits for no more; whether it is so."""
+    for condition in (_HALTS, _HAS_FAILED):
+        if tx.execute(condition, {"the_id": parent_id}).first() is None:
+            return False
+    _halt(tx, parent_id, now)
+    return True
+
+
+def _halt(tx: Connection, parent_id: str, now: int) -> None:
     # The parent's row is held by now, and whoever ends a child comes to it with the child's in hand: to wait for that
     # child would be to wait for ever. One that another holds is being claimed, or cancelled, or has ended.
     ids = list(tx.execute(_NOT_BEGUN, {"the_id": parent_id}).scalars())
@@ -151,7 +165,9 @@ def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
             )
         )
         record(tx, asked, "cancel_requested", now)
-        for parent_id, count in sorted(Counter(row.parent_id for row in cancelled if row.parent_id is not None).items()):
+        for parent_id, count in sorted(
+            Counter(row.parent_id for row in cancelled if row.parent_id is not None).items()
+        ):
             advance_parent(tx, parent_id, TaskState.CANCELLED, now, children=count)
         changed += len(cancelled) + len(asked)
     return changed
