@@ -150,26 +150,25 @@ def test_chain_that_stops_starts_nothing_after_a_failure(composed: Composed) -> 
 
 
 def test_group_that_stops_cancels_what_has_not_begun(composed: Composed) -> None:
-    names = [f"{number}" for number in range(100)]
+    others = [f"{number}" for number in range(100)]
     composed.fail("bad")
-    composed.hold("running", "bad")
-    work = group(composed.errand("running"), composed.errand("bad"), *map(composed.errand, names)) | composed.errand(
-        "last"
-    )
-    task = composed.submit(work)
-    composed.began("running", "bad")
+    composed.hold("bad", *others)
+    task = composed.submit(group(map(composed.errand, ["bad", *others])) | composed.errand("last"))
+    # One in each slot.
+    (running,) = eventually(lambda: composed.have_begun() - {"bad"} if len(composed.have_begun()) == 2 else None, 20)
 
     composed.let_go("bad")
-    eventually(lambda: composed.states(task)["99"] == "cancelled", 20)
+    eventually(lambda: set(composed.states(task).values()) == {"failed", "processing", "cancelled"}, 20)
 
     # What runs may end.
-    assert composed.states(task)["running"] == "processing"
-    composed.let_go("running")
+    assert composed.states(task)[running] == "processing"
+    composed.let_go(running)
     ended = composed.mill.ended(task)
-    states = composed.states(task)
     assert (ended.state, code(ended)) == (TaskState.FAILED, "workflow_part_failed")
-    assert (states.pop("running"), states.pop("bad")) == ("completed", "failed")
-    assert set(states.values()) == {"cancelled"}
+    assert composed.states(task) == {"bad": "failed", running: "completed"} | dict.fromkeys(
+        set(others) - {running}, "cancelled"
+    )
+    assert composed.effects(task) == {running: 1}
     assert composed.what_broke(task) == []
 
 
@@ -271,15 +270,16 @@ def test_workflow_that_was_undone_does_not_go_on_from_there(composed: Composed) 
 
 def test_cancel_of_the_whole_ends_all_of_it(composed: Composed) -> None:
     sleepy = Step(kind="sleepy", payload={"folder": str(composed.folder)})
-    composed.hold("polite")
+    composed.hold(*"bcdefgh")
     work = chain(
         composed.errand("a"),
-        group(sleepy, chain(composed.errand("polite"), composed.errand("b")), *map(composed.errand, "cdefgh")),
+        group(sleepy, chain(composed.errand("b"), composed.errand("c")), *map(composed.errand, "defgh")),
         composed.errand("last"),
     )
     task = composed.submit(work)
-    composed.began("polite")
+    # One that hears nothing in one slot, one that does in the other.
     eventually((composed.folder / "started-1").exists, 20)
+    eventually(lambda: len(composed.have_begun()) == 2, 20)
     sleeper = psutil.Process(int((composed.folder / "started-1").read_text("utf-8")))
 
     composed.mill.app.tasks.cancel_one(task.id)
