@@ -10,6 +10,7 @@ import multiprocessing
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,7 @@ _TRIES_PER_SECOND = 10
 """Attempts that end and begin again; each is two events."""
 _ASKED_PER_SECOND = 37
 """Never for long in step with the server's looks."""
+_PEOPLE = 5
 _OPENING = 25
 _LONGEST_SECONDS = 60.0
 _WORKER = "bench"
@@ -66,7 +68,7 @@ class _Told:
 
 def run(options: Options) -> Iterator[Table]:
     """How late events come, and the answer times of the API without watchers and with them."""
-    seconds, sockets = options.pick(_SECONDS, 1), options.pick(_SOCKETS, 20)
+    seconds, sockets = options.pick(_SECONDS, 2), options.pick(_SOCKETS, 40)
     with fresh() as app, serving(app) as client:
         _asked(client.port, options.pick(3, 1))
         idle = _asked(client.port, seconds)
@@ -101,7 +103,7 @@ def run(options: Options) -> Iterator[Table]:
             for name, *_ in _REQUESTS
             for title, times in states.items()
         ],
-        note=f"{_ASKED_PER_SECOND} requests a second over one connection, by turns.",
+        note=f"{_ASKED_PER_SECOND} requests a second over {_PEOPLE} connections.",
     )
 
 
@@ -228,19 +230,28 @@ def _endless(task: NewTask) -> NewTask:
 
 
 def _asked(port: int, seconds: float) -> _Times:
-    """Ask on a fixed beat; who has to wait for the one before counts from when it was due."""
+    """Ask over several connections, each on a beat of its own, as several people do."""
     times: dict[str, list[float]] = {name: [] for name, *_ in _REQUESTS}
+    with ThreadPoolExecutor(_PEOPLE) as threads:
+        for asked in [threads.submit(_ask, port, number, seconds) for number in range(_PEOPLE)]:
+            for name, took in asked.result():
+                times[name].append(took)
+    return times
+
+
+def _ask(port: int, person: int, seconds: float) -> list[tuple[str, float]]:
+    times = []
     client = Client(port)
-    start = time.perf_counter()
-    for number in range(int(seconds * _ASKED_PER_SECOND)):
-        name, method, path, body = _REQUESTS[number % len(_REQUESTS)]
-        due = start + number / _ASKED_PER_SECOND
+    start = time.perf_counter() + person / _ASKED_PER_SECOND
+    for number in range(int(seconds * _ASKED_PER_SECOND / _PEOPLE)):
+        name, method, path, body = _REQUESTS[(number + person) % len(_REQUESTS)]
+        due = start + number * _PEOPLE / _ASKED_PER_SECOND
+        # Waking up late is the client's fault, waiting for slow answers is not.
         is_late = time.perf_counter() > due
         time.sleep(max(0.0, due - time.perf_counter()))
-        # Waking up late is the client's fault, waiting for slow answers is not.
         began = due if is_late else time.perf_counter()
         client.ask(method, path, body)
-        times[name].append(time.perf_counter() - began)
+        times.append((name, time.perf_counter() - began))
     client.close()
     return times
 

@@ -150,7 +150,12 @@ def test_tail_does_not_begin_behind_an_event_that_is_still_to_come(
         assert tail.read() == []
         assert tail.position is None
 
-    position = eventually(lambda: tail.read() or tail.position, 30)
+    def begun() -> int | None:
+        assert tail.read() == []
+        return tail.position
+
+    position = eventually(begun, 30)
+    assert position is not None
     assert {event.task_id for event in bench.store.events() if event.seq <= position} == {late, other.id}
 
 

@@ -199,8 +199,8 @@ class History:
             paper.shown, paper.held = then.shown, self.latest_beside(paper, then.shown)
             if paper.is_gone:
                 paper.is_gone, paper.blob = False, then.blob
-        if earlier and not is_same:
-            self.give_up(*earlier)
+        if earlier:
+            self.give_up(*([] if is_same else earlier))
 
     def forget(self, one: int) -> None:
         chosen = sorted(self.memories)[one % len(self.memories)]

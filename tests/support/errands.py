@@ -22,6 +22,8 @@ class Errand:
     name: str
     value: object = None
     items: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    """How long it takes at least."""
     folder: str = ""
     """Where ``hold-NAME`` keeps it from ending, and ``fail-NAME`` lets it fail."""
 
@@ -30,7 +32,8 @@ def errand(context: TaskContext, payload: Errand) -> Outcome:
     """Leaves one effect if it completes; see :mod:`tests.support.history`."""
     folder = Path(payload.folder)
     (folder / f"began-{payload.name}").touch()
-    while (folder / f"hold-{payload.name}").exists():
+    until = time.monotonic() + payload.seconds
+    while time.monotonic() < until or (folder / f"hold-{payload.name}").exists():
         context.check()
         time.sleep(0.01)
     if (folder / f"fail-{payload.name}").exists():

@@ -21,7 +21,11 @@ def chunks(*texts: str) -> list[PlacedChunk]:
 def told(before: list[str], after: list[str]) -> list[tuple[str, str | None, str | None]]:
     found = difference(chunks(*before), chunks(*after))
     return [
-        (change.kind.value, change.before and change.before.text, change.after and change.after.text)
+        (
+            change.kind.value,
+            None if change.before is None else change.before.text,
+            None if change.after is None else change.after.text,
+        )
         for change in found.changes
     ]
 
