@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 SEED = int(os.environ.get("GRISTMILL_CHAOS_SEED") or random.SystemRandom().randrange(10**9))
 MEMBERS = 200
 WORKERS = 2
-KILLS = 6
+KILLS = 5
 CALM_SECONDS = 60
 
 
@@ -45,9 +45,9 @@ class Storm:
         self._mill = mill
         self._source = source
 
-    def start(self) -> None:
-        """Bring up the workers."""
-        while sum(worker.poll() is None for worker in self._mill.workers) < WORKERS:
+    def start(self, workers: int) -> None:
+        """Bring workers up until there are so many."""
+        while sum(worker.poll() is None for worker in self._mill.workers) < workers:
             self._mill.start(concurrency=2)
 
     def kill(self) -> None:
@@ -83,12 +83,12 @@ def test_body_runs_once_whoever_is_killed(
     names = [f"{number}" for number in range(MEMBERS)]
     work = chord((composed.errand(name, seconds=0.02) for name in names), composed.errand("body", previous()))
     storm = Storm(mill, source)
-    storm.start()
+    storm.start(WORKERS)
 
     task = composed.submit(work)
     for _ in range(KILLS):
         storm.kill()
-        storm.start()
+        storm.start(1)
     ended = mill.ended(task, CALM_SECONDS)
 
     assert ended.state is TaskState.COMPLETED, ended.error
