@@ -21,6 +21,7 @@ from gristmill.tasks.workflow import Step
 from tests.integration.worker.conftest import Mill
 from tests.support.composed import Composed
 from tests.support.valkey import own_server as own_broker
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -51,14 +52,19 @@ class Storm:
             self._mill.start(concurrency=2)
 
     def kill(self) -> None:
-        """One of the processes of a worker, or all of them."""
+        """One of the processes of a worker that has something to do, or all of them."""
+        eventually(self._is_busy, CALM_SECONDS)
         trees = [tree for worker in self._mill.workers if worker.poll() is None and (tree := self._mill.tree(worker))]
         if trees:
             tree = self._source.choice(trees)
             for process in self._source.choice([tree, self._source.sample(tree, 1), tree[-1:], tree[-1:]]):
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(signal.SIGKILL)
-        time.sleep(self._source.uniform(0.1, 0.5))
+        time.sleep(self._source.uniform(0.05, 0.3))
+
+    def _is_busy(self) -> bool:
+        store = self._mill.app.store
+        return any(store.held(worker.id) for worker in store.workers())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +87,7 @@ def test_body_runs_once_whoever_is_killed(
     folder.mkdir()
     composed = Composed(mill, folder)
     names = [f"{number}" for number in range(MEMBERS)]
-    work = chord((composed.errand(name, seconds=0.02) for name in names), composed.errand("body", previous()))
+    work = chord((composed.errand(name, seconds=0.04) for name in names), composed.errand("body", previous()))
     storm = Storm(mill, source)
     storm.start(WORKERS)
 

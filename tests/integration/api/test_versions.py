@@ -313,27 +313,29 @@ class TestRefusals:
         assert (refused.status_code, refused.json()["code"]) == (404, code)
 
     @pytest.mark.parametrize(
-        ("method", "path", "body"),
+        ("method", "path", "body", "code"),
         [
-            ("GET", "/api/documents/1/diff?before=1", None),
-            ("GET", "/api/documents/1/diff?before=0&after=1", None),
-            ("GET", "/api/documents/1/diff?before=1&after=two", None),
-            ("GET", "/api/documents/1/diff?before=1&after=2&limit=201", None),
-            ("GET", "/api/documents/1/diff?before=1&after=2&offset=-1", None),
-            ("GET", f"/api/documents/1/diff?before=1&after={2**63}", None),
-            ("GET", "/api/documents/0/versions", None),
-            ("POST", "/api/documents/1/rollback", {"version": 0}),
-            ("POST", "/api/documents/1/rollback", {"version": True}),
-            ("POST", "/api/documents/1/rollback", {}),
-            ("POST", "/api/documents/1/rollback", {"version": 1, "number": 1}),
-            ("POST", "/api/collections/c/snapshots", {}),
-            ("POST", "/api/collections/c/snapshots/0/restore", None),
+            ("GET", "/api/documents/1/diff?before=1", None, "field_missing"),
+            ("GET", "/api/documents/1/diff?before=0&after=1", None, "field_out_of_range"),
+            ("GET", "/api/documents/1/diff?before=1&after=two", None, "field_not_whole_number"),
+            ("GET", "/api/documents/1/diff?before=1&after=2&limit=201", None, "field_out_of_range"),
+            ("GET", "/api/documents/1/diff?before=1&after=2&offset=-1", None, "field_out_of_range"),
+            ("GET", f"/api/documents/1/diff?before=1&after={2**63}", None, "field_out_of_range"),
+            ("GET", "/api/documents/0/versions", None, "field_out_of_range"),
+            ("POST", "/api/documents/1/rollback", {"version": 0}, "field_out_of_range"),
+            ("POST", "/api/documents/1/rollback", {"version": True}, "field_not_whole_number"),
+            ("POST", "/api/documents/1/rollback", {}, "field_missing"),
+            ("POST", "/api/documents/1/rollback", {"version": 1, "number": 1}, "field_unknown"),
+            ("POST", "/api/collections/c/snapshots", {}, "field_missing"),
+            ("POST", "/api/collections/c/snapshots/0/restore", None, "field_out_of_range"),
         ],
     )
-    def test_value_that_is_no_number_of_ours_is_refused(
-        self, used: Service, method: str, path: str, body: dict[str, Any] | None
+    def test_value_that_cannot_be_meant_is_refused(
+        self, used: Service, method: str, path: str, body: dict[str, Any] | None, code: str
     ) -> None:
-        assert used.call(method, path, json=body).status_code == 422
+        refused = used.call(method, path, json=body)
+
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
 
     def test_looking_needs_read_and_everything_else_write(self, api: Service) -> None:
         (document_id,) = api.register("a", collection="drafts")
