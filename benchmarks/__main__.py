@@ -22,6 +22,7 @@ __all__ = ["main"]
 _NAMES = (
     "startup",
     "tasks",
+    "workflows",
     "search",
     "ingest",
     "memory",

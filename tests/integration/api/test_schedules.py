@@ -30,26 +30,26 @@ def texts(mill: Service, collection: str, query: str) -> set[str]:
 
 
 def test_folder_is_indexed_on_an_interval_and_a_changed_file_by_the_next_tick(mill: Service, library: Path) -> None:
-    folder = library / "shelf"
+    folder = library / "granary"
     folder.mkdir()
     (folder / "rye.md").write_text("Rye was ground in the morning.", "utf-8")
     schedule = made(
         mill,
-        name="shelf",
+        name="granary",
         cron=None,
         timezone=None,
         every=1,
         kind="index_source",
-        payload={"source": str(folder), "collection": "shelf", "prune": True},
+        payload={"source": str(folder), "collection": "granary", "prune": True},
     )
     path = f"/api/schedules/{schedule['id']}"
     try:
-        eventually(lambda: texts(mill, "shelf", "rye") == {"rye.md"}, 40)
+        eventually(lambda: texts(mill, "granary", "rye") == {"rye.md"}, 40)
         (folder / "rye.md").write_text("Barley was ground in the afternoon.", "utf-8")
         (folder / "oats.md").write_text("Barley and oats, 大麦和燕麦.", "utf-8")
-        eventually(lambda: texts(mill, "shelf", "barley") == {"rye.md", "oats.md"}, 40)
+        eventually(lambda: texts(mill, "granary", "barley") == {"rye.md", "oats.md"}, 40)
         (folder / "rye.md").unlink()
-        eventually(lambda: texts(mill, "shelf", "barley") == {"oats.md"}, 40)
+        eventually(lambda: texts(mill, "granary", "barley") == {"oats.md"}, 40)
     finally:
         mill.post(f"{path}/pause")
 
@@ -57,10 +57,10 @@ def test_folder_is_indexed_on_an_interval_and_a_changed_file_by_the_next_tick(mi
     task = mill.ended(view["last_task"]["id"])
     assert view["fired"] >= 3
     assert (view["paused"], view["next_tick_at"], view["next_ticks"]) == (True, None, [])
-    assert view["collection"] == task["collection"] == "shelf"
+    assert view["collection"] == task["collection"] == "granary"
     # Where this machine keeps its files is no business of clients.
-    assert view["payload"] == {"source": str(folder), "collection": "shelf", "prune": True}
-    assert mill.data(mill.delete(path))["name"] == "shelf"
+    assert view["payload"] == {"source": str(folder), "collection": "granary", "prune": True}
+    assert mill.data(mill.delete(path))["name"] == "granary"
 
 
 def test_schedule_is_made_and_shown_with_its_next_ticks(api: Service) -> None:

@@ -103,6 +103,11 @@ def test_same_request_twice_is_one_workflow(used: Service) -> None:
         ({"chain": [{"kind": "ping", "payload": {"seconds": "x"}}]}, "payload_field_type", "seconds"),
         ({"chain": [{"kind": "index_document"}]}, "payload_field_missing", "doc_id"),
         (ping({"$previous": ""}), "workflow_without_previous", "workflow"),
+        (
+            {"chain": [ping(), ping({"$result": {"task": "x", "path": ""}})]},
+            "workflow_reference_bound",
+            "chain[1].payload",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_workflow_is_named(used: Service, workflow: dict[str, Any], code: str, words: str) -> None:
@@ -119,6 +124,83 @@ def test_file_that_a_client_may_not_name_is_refused_wherever_it_stands(used: Ser
         body = {"workflow": work} if address == "/api/workflows" else {"kind": "workflow", "payload": {"tree": work}}
         refused = used.post(address, json=body)
         assert (refused.status_code, refused.json()["code"]) == (403, "payload_path_refused"), work
+
+
+def test_workflow_that_hides_in_a_step_is_refused(used: Service) -> None:
+    steal = {"kind": "process_document", "payload": {"source": "/etc/passwd", "root": "/"}}
+    hidden = {"kind": "workflow", "payload": {"tree": {"chain": [steal]}}}
+
+    answers = [
+        used.post("/api/workflows", json={"workflow": {"chain": [hidden]}}),
+        used.post("/api/tasks", json={"kind": "workflow", "payload": {"tree": {"chain": [hidden]}}}),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(422, "workflow_in_step")] * 2
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ({}, "workflow_node_invalid"),
+        ({"tree": "x"}, "workflow_node_invalid"),
+        ({"tree": {"packed": "eA=="}}, "workflow_node_invalid"),
+        ({"tree": ping(), "undoes": "x"}, "payload_field_unknown"),
+        ({"tree": ping(), "on_failure": "perhaps"}, "field_not_a_choice"),
+        ({"tree": ping(), "on_failure": ["stop"]}, "field_not_a_choice"),
+    ],
+)
+def test_workflow_submitted_as_a_task_is_checked_too(used: Service, payload: dict[str, Any], code: str) -> None:
+    refused = used.post("/api/tasks", json={"kind": "workflow", "payload": payload})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, code)
+
+
+def test_payload_that_is_nested_too_deeply_is_refused(used: Service) -> None:
+    for depth in (150, 450, 800):
+        value = '{"x":' * depth + "1" + "}" * depth
+        body = f'{{"workflow":{{"chain":[{{"kind":"ping"}},{{"kind":"ping","payload":{{"note":{value}}}}}]}}}}'
+        refused = used.post("/api/workflows", data=body, headers={"Content-Type": "application/json"})
+        assert (refused.status_code, refused.json()["code"]) == (422, "workflow_payload_too_deep"), depth
+
+
+def test_key_that_may_only_read_looks_and_changes_nothing(api: Service) -> None:
+    task = api.data(api.post("/api/workflows", json={"workflow": ping("x")}))
+    headers = {"X-API-Key": api.app.keys.create("reader", "read")[1]}
+
+    looked = api.get(f"/api/workflows/{task['id']}", headers=headers)
+    submitted_by_it = api.post("/api/workflows", json={"workflow": ping("x")}, headers=headers)
+    rerun_by_it = api.post(f"/api/workflows/{task['id']}/rerun", json={"from_step": 1}, headers=headers)
+
+    assert looked.ok
+    assert [(answer.status_code, answer.json()["code"]) for answer in (submitted_by_it, rerun_by_it)] == [
+        (403, "scope_missing")
+    ] * 2
+
+
+def test_rerun_is_refused_where_nothing_has_completed_and_repeats_itself_under_one_key(api: Service) -> None:
+    task = api.data(api.post("/api/workflows", json={"workflow": {"chain": [ping("x"), ping("y")]}}))
+    address, headers = f"/api/workflows/{task['id']}/rerun", {"Idempotency-Key": "again"}
+
+    early = api.post(address, json={"from_step": 2})
+    one, two = (api.post(address, json={"from_step": 1}, headers=headers) for _ in range(2))
+
+    assert (early.status_code, early.json()["code"]) == (409, "workflow_step_not_completed")
+    assert api.data(one)["id"] == api.data(two)["id"] != task["id"]
+
+
+def test_workflow_that_was_not_started_is_shown_whole(api: Service) -> None:
+    work = {"chain": [ping("x"), {"group": [ping(), ping()]}]}
+    task = api.data(api.post("/api/workflows", json={"workflow": work, "delay_seconds": 99}))
+
+    seen = state(api, task["id"])
+
+    assert task["payload"] == {"tree": work, "on_failure": "stop"}
+    assert (seen["steps"], seen["progress"], seen["counts"]) == (3, 0, {})
+    assert [(part["form"], part["task_id"], part["state"]) for part in seen["root"]["parts"]] == [
+        ("step", None, None),
+        ("group", None, None),
+    ]
+    assert [part["kind"] for part in seen["root"]["parts"][1]["parts"]] == ["ping", "ping"]
 
 
 def test_task_that_is_no_workflow_is_said_so(used: Service) -> None:

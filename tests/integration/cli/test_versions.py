@@ -1,8 +1,12 @@
 """`gristmill versions`: earlier versions of documents and collections from the command line, with no service running."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from gristmill.cli.versions import versions
 from tests.integration.cli.terminal import Terminal
 
 Library = Callable[[int], Path]
@@ -65,3 +69,39 @@ def test_what_is_not_there_is_said_so(terminal: Terminal, library: Library) -> N
         refused = terminal.run("versions", *arguments)
         assert (refused.code, words in refused.err) == (1, True), refused
     assert "There is no snapshot of default" in terminal.run("versions", "snapshots", "default").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list", "0"], ["list", 2**63], ["diff", "1", "2"], ["rollback", "1", "first"], ["restore", "a", "-1"]],
+)
+def test_number_that_cannot_be_meant_is_wrong_use(terminal: Terminal, arguments: list[object]) -> None:
+    refused = terminal.run("versions", *arguments)
+
+    assert (refused.code, refused.out) == (2, "")
+
+
+def test_snapshot_that_nobody_can_call_by_name_is_refused(terminal: Terminal, library: Library) -> None:
+    terminal.json("documents", "add", library(1))
+
+    refused = terminal.run("versions", "snapshot", "default", " ")
+
+    assert refused.code == 2
+    assert "1 to 200 printable characters" in refused.err
+
+
+def test_examples_of_the_help_work(terminal: Terminal, library: Library) -> None:
+    # The examples tell of document 17 and of snapshot 3.
+    terminal.json("documents", "add", library(16))
+    file = terminal.home / "plan.md"
+    for text in ("Open the weir.", "Close the weir."):
+        file.write_text(text, "utf-8")
+        terminal.json("index", file, "--collection", "handbook")
+    for name in ("one", "two", "three"):
+        terminal.json("versions", "snapshot", "handbook", name)
+
+    for command in versions.commands.values():
+        example = shlex.split((command.epilog or "").splitlines()[2])
+        done = terminal.run(*example[1:])
+        assert done.code == 0, (example, done)
+        assert done.out

@@ -78,7 +78,8 @@ def complete_all(tx: Connection, endings: Sequence[tuple[str, int, Completed]], 
         tx.execute(_COMPLETE, [_changes(task) for task in completed])
         record_each(tx, list(zip(completed, workers, strict=True)), _COMPLETED.name, now)
     children = Counter(task.parent_id for task in completed if task.parent_id is not None)
-    for parent_id, count in children.items():
+    # Always in one order: two that end children of the same parents must not wait for each other.
+    for parent_id, count in sorted(children.items()):
         advance_parent(tx, parent_id, _COMPLETED.target, now, children=count)
     ended = iter(completed)
     return [None if row is None else next(ended) for row in held]
