@@ -113,17 +113,21 @@ def _watched(client: Client, paths: Sequence[str], seconds: float) -> _Told:
     ready = context.Barrier(1 + min(_CLIENTS, len(paths)))
     server = psutil.Process(client.pid)
     every = max(1, len(paths) // _SAMPLED)
-    ends: list[Connection] = []
+    ends, crowd = [], []
     for number in range(ready.parties - 1):
         here, there = context.Pipe(duplex=False)
         share = list(paths[number::_CLIENTS])
-        context.Process(target=_follow, args=(client.port, share, every, seconds, ready, there), daemon=True).start()
+        arguments = (client.port, share, every, seconds, ready, there)
+        crowd.append(context.Process(target=_follow, args=arguments, daemon=True))
+        crowd[-1].start()
         ends.append(here)
     ready.wait(_LONGEST_SECONDS)
     before = _cpu_seconds(server)
     answered = _asked(client.port, seconds)
     used = _cpu_seconds(server) - before
     told: list[tuple[list[float], int]] = [end.recv() for end in ends]
+    for process in crowd:
+        process.join(_LONGEST_SECONDS)
     return _Told(
         late=[late for found, _ in told for late in found],
         messages=sum(count for _, count in told),

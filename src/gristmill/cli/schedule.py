@@ -13,7 +13,7 @@ from gristmill.cli.scheduled import arguments_from, schedule_json, with_root
 from gristmill.cli.views import columns, task_json, when
 
 __all__ = ["schedule"]
-_SETTLE_SECONDS = 2.0
+_SETTLE_SECONDS = 1.0
 """A file that was written to so lately may not be whole; the next tick finds it."""
 
 schedule = family(
