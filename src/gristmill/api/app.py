@@ -9,11 +9,11 @@ from starlette.middleware import Middleware
 
 import gristmill
 from gristmill.api.auth import Gate
+from gristmill.api.beside import posting, watching
 from gristmill.api.bodies import BodyLimit
 from gristmill.api.edge import Edge
 from gristmill.api.errors import handle_errors
 from gristmill.api.openapi import COMMON_PROBLEMS, DESCRIPTION, TAGS
-from gristmill.api.posting import posting
 from gristmill.api.routes import (
     alerts,
     collections,
@@ -36,7 +36,6 @@ from gristmill.api.routes import (
 )
 from gristmill.api.waiting import WaitingRoom
 from gristmill.api.watchers import Hub
-from gristmill.api.watching import watching
 from gristmill.app import Gristmill
 
 __all__ = ["create_app"]

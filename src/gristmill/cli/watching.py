@@ -25,6 +25,8 @@ _GATHER_MILLISECONDS = 400
 _LOOK_AGAIN_SECONDS = 60.0
 """Where the system does not tell of changes, as with some network folders, a look finds them."""
 _SETTLED_SECONDS = 1.0
+_NAMESAKES = 1000
+"""Documents whose source begins as that of another file does: ``notes.md`` and ``notes.md.txt``."""
 _LONGEST_SECONDS = 30.0
 """A file that never stops growing does not keep the others waiting for longer."""
 
@@ -58,7 +60,7 @@ def _forget(invocation: Invocation, app: "Gristmill", place: Path, collection: s
     """Remove the document of a file that was named and is gone; of a folder, more likely, it is not mounted."""
     from gristmill.index.model import DocumentFilter
 
-    found = app.index.documents(DocumentFilter(collection=collection, source_prefix=str(place)), limit=2)
+    found = app.index.documents(DocumentFilter(collection=collection, source_prefix=str(place)), limit=_NAMESAKES)
     gone = app.index.delete_documents([document.id for document in found if document.source == str(place)])
     if gone:
         _line(invocation, place, {"success": 0, "skipped": 0, "failed": 0, "removed": len(gone)})

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _ValueT = TypeVar("_ValueT")
-FINAL_STATES = frozenset({"completed", "failed", "cancelled"})
+_FINAL_STATES = frozenset({"completed", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Task:
     @property
     def has_ended(self) -> bool:
         """Whether only an explicit retry can change it any more."""
-        return self.state in FINAL_STATES
+        return self.state in _FINAL_STATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def generate_metadata(context: TaskContext, payload: GenerateMetadata) -> Outcom
 def preprocess_chunks(context: TaskContext, payload: PreprocessChunks) -> Outcome:
     """Handles ``preprocess_chunks``: refuses a list that nothing can be made of before anything is started."""
     context.check()
-    _steps(payload.chunks, payload.document_id)
+    _check(payload.chunks)
     empty = sum(not chunk["chunk_text"].strip() for chunk in payload.chunks)
     characters = sum(len(chunk["chunk_text"]) for chunk in payload.chunks)
     return Completed(
@@ -97,12 +97,16 @@ class MetadataPipelines:
         return self._composer.carry_on(context, work, Policy.CONTINUE)
 
 
-def _steps(chunks: Sequence[Json], document_id: int | str | None) -> tuple[Step, ...]:
+def _check(chunks: Sequence[Json]) -> None:
     if not chunks:
         raise InvalidInput("list_empty", field="chunks")
     for number, chunk in enumerate(chunks):
         if not isinstance(chunk.get("chunk_id"), int | str) or not isinstance(chunk.get("chunk_text"), str):
             raise InvalidInput("chunk_incomplete", field=f"chunks[{number}]", known=", ".join(chunk))
+
+
+def _steps(chunks: Sequence[Json], document_id: int | str | None) -> tuple[Step, ...]:
+    _check(chunks)
     return tuple(
         Step(
             kind="generate_metadata_for_chunk",

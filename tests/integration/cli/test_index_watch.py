@@ -122,6 +122,19 @@ def test_single_file_is_followed_too(terminal: Terminal, library: Library) -> No
         shows(app, [])
 
 
+def test_file_that_goes_is_told_from_those_whose_names_begin_as_its_own(terminal: Terminal, library: Library) -> None:
+    file = library(1) / "note0.md"
+    namesakes = [file.with_name(f"note0.md.{number}.txt") for number in range(3)]
+    for namesake in namesakes:
+        namesake.write_text("Another file.\n")
+        terminal.json("index", namesake)
+
+    with watching(terminal, file) as app:
+        shows(app, ["note0.md", *(namesake.name for namesake in namesakes)])
+        file.unlink()
+        shows(app, [namesake.name for namesake in namesakes])
+
+
 def test_only_files_can_be_watched(terminal: Terminal) -> None:
     refused = terminal.run("index", "https://example.com/a.html", "--watch")
 
