@@ -5,6 +5,8 @@ from typing import Any
 
 from celery import Celery
 from celery.app.control import Control
+from celery.app.events import Events
+from celery.events.dispatcher import EventDispatcher
 from celery.result import AsyncResult
 
 from gristmill.celery.opened import gristmill
@@ -14,7 +16,7 @@ from gristmill.errors import InvalidInput
 from gristmill.kinds import KINDS
 from gristmill.tasks.model import TaskFilter
 
-__all__ = ["Application", "RowControl"]
+__all__ = ["Application", "PatientDispatcher", "PatientEvents", "RowControl"]
 
 
 class RowControl(Control):  # type: ignore[misc]  # Published without types.
@@ -35,10 +37,25 @@ class RowControl(Control):  # type: ignore[misc]  # Published without types.
         return [{"gristmill": {"ok": f"{changed} cancelled"}}] if kwargs.get("reply") else None
 
 
+class PatientDispatcher(EventDispatcher):  # type: ignore[misc]  # As above.
+    """Keeps what cannot be sent for later. Celery's own tries for ever, and the worker hears no SIGTERM meanwhile."""
+
+    def send(self, type: str, **options: Any) -> None:  # noqa: A002 - Celery's signature
+        """Send an event, or keep it until the connection is back."""
+        super().send(type, **{**options, "retry": False})
+
+
+class PatientEvents(Events):  # type: ignore[misc]  # As above.
+    """Celery's events, sent by a :class:`PatientDispatcher`."""
+
+    dispatcher_cls = PatientDispatcher
+
+
 class Application(Celery):  # type: ignore[misc]  # As above.
     """What ``celery -A gristmill.celery`` runs on."""
 
     control_cls = RowControl
+    events_cls = PatientEvents
 
     def send_task(
         self, name: str, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any

@@ -10,11 +10,13 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from gristmill.celery.application import Application
 from gristmill.engines.celery import CeleryBroker, broker_url, kind_of, task_name
 from gristmill.errors import Unavailable
 from gristmill.kinds import KINDS
 from gristmill.settings.model import RedisSettings
 from tests.support.valkey import fresh_broker, own_server
+from tests.support.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,25 @@ def test_server_that_never_answers_is_not_waited_for() -> None:
             "broker_unreachable",
             "TimeoutError",
         )
+
+
+@pytest.mark.timeout(20)
+def test_worker_says_that_it_lives_only_where_somebody_listens(tmp_path: Path) -> None:
+    with own_server(tmp_path / "valkey") as server:
+        celery = Application(broker=server.url())
+        with celery.connection_for_write() as connection:
+            signs = celery.events.Dispatcher(connection, hostname="worker")
+            signs.send("worker-online")
+            server.stop()
+            # As its timer does; it must come back, for a SIGTERM to be heard.
+            signs.send("worker-heartbeat", retry=True)
+            server.start()
+            with server.client() as client, client.pubsub() as listener:  # type: ignore[no-untyped-call]  # As redis has it.
+                listener.psubscribe("*celeryev*")
+                eventually(lambda: client.pubsub_numpat() == 1)
+                signs.flush()
+                heard = eventually(lambda: listener.get_message(ignore_subscribe_messages=True, timeout=1))
+    assert heard["channel"].endswith(b"worker.heartbeat")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ from gristmill.errors import Conflict
 from gristmill.kinds import KINDS
 from gristmill.rq import index_document
 from gristmill.tasks.model import TaskFilter, TaskState
+from gristmill.worker.rq.reading import job_for
 from tests.support.rq_bench import LONG_SECONDS, RqBench
+from tests.support.tasks import new_task
 from tests.support.waiting import eventually
 
 
@@ -71,6 +73,20 @@ def test_task_that_is_retried_after_a_cancel_is_not_cancelled_again(bench: RqBen
     bench.job(other).cancel()
     bench.reaches(TaskState.CANCELLED, other)
     assert bench.app.store.get(task.id).cancel_requested is False
+
+
+def test_hints_at_a_task_that_another_engine_was_given_meanwhile_are_let_go(either: RqBench) -> None:
+    moved = either.app.store.add([new_task(queue="default", engine="celery")])[0]
+    either.app.tasks.cancel_one(moved.id)
+    # Once for each time that it was RQ's; the first look takes away all that RQ knew of it.
+    job_for(moved, either.redis).save()
+    either.redis.rpush("rq:queue:default", moved.id, moved.id, moved.id)
+
+    either.worker()
+
+    either.reaches(TaskState.COMPLETED, either.ping())
+    assert eventually(lambda: either.listed()["queued"] == [])
+    assert not either.redis.exists(Job.key_for(moved.id))
 
 
 def test_failed_job_that_is_requeued_runs_its_task_again(bench: RqBench) -> None:

@@ -133,6 +133,9 @@ class Front:
                 _log.warning("rq.turn_failed", error=str(error))
             self._is_well = False
             time.sleep(_IDLE_SECONDS)
+        except Exception:  # noqa: BLE001 - what RQ is shown may go stale; the slots go on with their tasks
+            _log.exception("rq.turn_raised")
+            time.sleep(_IDLE_SECONDS)
         else:
             self._is_well = True
 

@@ -1,15 +1,18 @@
 """What a hint out of a queue is worth: a row to follow, a row to be made of what somebody asked for, or nothing."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from redis import Redis
+from redis.exceptions import RedisError
+from rq.exceptions import InvalidJobOperation
 from rq.job import Job
 
 from gristmill.app import Gristmill
 from gristmill.engines.policy import RQ
 from gristmill.engines.rq import FAILURE_TTL_SECONDS
-from gristmill.errors import InvalidInput
+from gristmill.errors import GristmillError, InvalidInput
 from gristmill.ids import content_hash
 from gristmill.logs import get_log
 from gristmill.tasks.model import Task, TaskFilter, TaskState
@@ -48,10 +51,17 @@ class Intake:
                 self._park(hint, content_hash(hint.raw)[:32], "no id of a job")
                 looked.append((hint, None))
                 continue
-            row, found = rows.get(named), stored.get(named, {})
-            job = self._unknown(hint, named, found) if row is None else self._known(row, found)
-            looked.append((hint, job))
+            looked.append((hint, self._job(hint, named, rows.get(named), stored.get(named, {}))))
         return looked
+
+    def _job(self, hint: Hint, task_id: str, row: Task | None, stored: Mapping[bytes, bytes]) -> Job | None:
+        try:
+            return self._unknown(hint, task_id, stored) if row is None else self._known(row, stored)
+        except (GristmillError, RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - anybody may have put anything there; it must not end the worker
+            self._park(hint, task_id, type(error).__name__)
+            return None
 
     def _known(self, row: Task, stored: Mapping[bytes, bytes]) -> Job | None:
         try:
@@ -60,7 +70,7 @@ class Intake:
             job = job_for(row, self._connection)
         if row.engine != RQ:
             # It was given to another engine; RQ has nothing to show of it.
-            job.delete()
+            _delete(job)
             return None
         if row.kind == PARKED_KIND and not row.state.is_final:
             self._park(Hint(row.id.encode(), row.queue), row.id, "not JSON")
@@ -84,7 +94,7 @@ class Intake:
             return None
         if is_ours(job):
             _log.warning("rq.job_without_row", queue=hint.queue, job=task_id)
-            job.delete()
+            _delete(job)
             return None
         self._submit(hint, job)
         return job
@@ -106,3 +116,9 @@ class Intake:
     def _park(self, hint: Hint, task_id: str, reason: str, name: str = "") -> None:
         park(self._app, task_id, engine=RQ, queue=hint.queue, reason=reason, name=name)
         _log.warning("rq.job_parked", queue=hint.queue, task_id=task_id, reason=reason)
+
+
+def _delete(job: Job) -> None:
+    with suppress(InvalidJobOperation):
+        # Raised where there is no such job any more: it may have been hinted at twice.
+        job.delete()
