@@ -41,7 +41,7 @@ def interrupted() -> Iterator[None]:
 
 def children_of(parent: Task) -> list[NewTask]:
     """More than are added in one transaction."""
-    return [new_task(parent_id=parent.id) for _ in range(150)]
+    return [new_task(parent_id=parent.id) for _ in range(600)]
 
 
 def test_waiting_task_is_held_by_nobody_and_claimed_by_nobody(bench: Bench) -> None:
@@ -207,7 +207,7 @@ def test_children_of_one_worker_that_is_lost_with_its_cancelled_parent_do_not_ru
 def test_children_that_ended_before_their_parent_waits_count_in_its_progress(bench: Bench) -> None:
     parent = bench.started()
     spawn = children_of(parent)
-    waiting = Waiting(spawn=spawn, progress=Progress(skipped=2, total=152))
+    waiting = Waiting(spawn=spawn, progress=Progress(skipped=2, total=602))
     with interrupted():
         bench.end(parent, waiting)
     early = bench.claim(limit=2)
@@ -219,7 +219,7 @@ def test_children_that_ended_before_their_parent_waits_count_in_its_progress(ben
 
     assert before == Progress()
     assert ended.state is TaskState.PROCESSING
-    assert ended.progress.total == 152
+    assert ended.progress.total == 602
     # The one that failed runs again with the attempt that was interrupted.
     assert (ended.progress.done, ended.progress.failed, ended.progress.skipped) == (1, 0, 2)
     rest = bench.claim(limit=1000)
@@ -227,7 +227,7 @@ def test_children_that_ended_before_their_parent_waits_count_in_its_progress(ben
     for child in rest:
         bench.end(child, Completed())
     again = bench.get(parent)
-    assert (again.state, again.progress.done) == (TaskState.PENDING, 150)
+    assert (again.state, again.progress.done) == (TaskState.PENDING, 600)
 
 
 def test_child_that_failed_before_its_parent_waits_counts_as_failed(bench: Bench) -> None:
@@ -243,10 +243,10 @@ def test_child_that_failed_before_its_parent_waits_counts_as_failed(bench: Bench
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gristmill.db.tasks.store.failpoint", fail_one)
-        waits = bench.end(parent, Waiting(spawn=spawn, progress=Progress(total=150)))
+        waits = bench.end(parent, Waiting(spawn=spawn, progress=Progress(total=600)))
 
     assert len(ended) == 2
-    assert waits.progress == Progress(failed=2, total=150)
+    assert waits.progress == Progress(failed=2, total=600)
     assert [task.state for task in bench.store.get_many(ended)] == [TaskState.FAILED, TaskState.FAILED]
 
 

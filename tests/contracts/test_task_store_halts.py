@@ -23,7 +23,7 @@ from gristmill.tasks.model import (
 )
 from tests.support.tasks import ERROR, Bench, new_task, new_worker
 
-MANY = 150
+MANY = 300
 """Children that are not added in one transaction."""
 
 

@@ -86,7 +86,10 @@ class Gristmill:
     def store(self) -> SqlTaskStore:
         """The task rows."""
         return SqlTaskStore(
-            self.database, clock=self.clock, result_expires_seconds=self.settings.tasks.result_expires_seconds
+            self.database,
+            clock=self.clock,
+            result_expires_seconds=self.settings.tasks.result_expires_seconds,
+            ring=self.bell.ring,
         )
 
     @cached_property

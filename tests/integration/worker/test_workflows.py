@@ -163,7 +163,7 @@ def test_group_that_stops_cancels_what_has_not_begun(composed: Composed) -> None
     eventually(lambda: Counter(composed.states(task).values())["cancelled"] >= len(others) - 2, 20)
 
     running = composed.have_begun() - {"bad"}
-    assert {composed.states(task)[name] for name in running} == {"processing"}
+    assert {composed.states(task)[name] for name in running} <= {"processing"}
     composed.let_go(*running)
     ended = composed.mill.ended(task)
     assert (ended.state, code(ended)) == (TaskState.FAILED, "workflow_part_failed")
@@ -529,7 +529,7 @@ def test_group_goes_on_where_it_was_when_everything_was_killed(mill: Mill, tmp_p
 
 def test_group_has_each_member_once_when_who_starts_them_dies_in_the_middle(mill: Mill, tmp_path: Path) -> None:
     composed = Composed(mill, tmp_path)
-    names = [f"{number}" for number in range(150)]
+    names = [f"{number}" for number in range(300)]
     task = composed.submit(group(map(composed.errand, names)) | composed.errand("last"))
     mill.start(failpoint="between_generations:pause")
     eventually(lambda: len(composed.family(task)) > 2, 20)

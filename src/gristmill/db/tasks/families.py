@@ -28,7 +28,7 @@ __all__ = [
     "spawn",
 ]
 
-_GENERATION = 64
+_GENERATION = 256
 _TOGETHER = 500
 """Tasks that one statement names."""
 

@@ -68,8 +68,17 @@ _HELD = (
 class SqlTaskStore:
     """Implements :class:`gristmill.tasks.ports.TaskStore`."""
 
-    def __init__(self, database: Database, *, clock: Clock, result_expires_seconds: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        result_expires_seconds: int,
+        ring: Callable[[], object] = lambda: None,
+    ) -> None:
+        """``ring`` is called when children can be claimed whose parent has not said yet that it waits for them."""
         self._database = database
+        self._ring = ring
         self._clock = clock
         self._acceptance = Acceptance(database, clock)
         self._unanswered = Unanswered(database)
@@ -201,6 +210,7 @@ class SqlTaskStore:
         for generation in generations(children)[:-1]:
             if not self._database.transact(partial(add, generation=generation)):
                 return
+            self._ring()
             failpoint("between_generations")
 
     def _end_all(self, tx: Connection, endings: Sequence[tuple[str, int, Outcome]]) -> list[Task | None]:
