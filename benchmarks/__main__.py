@@ -30,6 +30,7 @@ _NAMES = (
     "parse_memory",
     "api_latency",
     "watching",
+    "restore",
     "recovery",
     "history",
     "backlog",

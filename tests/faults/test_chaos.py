@@ -22,6 +22,7 @@ from tests.support.chaos import Chaos
 from tests.support.customers import Customer, Orders
 from tests.support.history import all_events, effects_in, prepare_effects, what_broke
 from tests.support.moods import FATAL_CODES
+from tests.support.pairs import every_pair
 from tests.support.postgres import own_server
 from tests.support.valkey import own_server as own_broker
 from tests.support.waiting import eventually
@@ -44,11 +45,7 @@ def stack() -> Iterator[ExitStack]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(2 * SECONDS + CALM_SECONDS + 120)
-@pytest.mark.parametrize(
-    ("engine", "make_of_database"),
-    [("local", "sqlite"), ("local", "postgres"), ("celery", "sqlite"), ("celery", "postgres"), ("rq", "postgres")],
-    indirect=["make_of_database"],
-)
+@every_pair
 def test_no_promise_is_broken_whatever_happens(
     make_mill: Callable[..., Mill], engine: str, make_of_database: str, stack: ExitStack, tmp_path: Path
 ) -> None:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gristmill.tasks.model import TaskFilter
+from gristmill.tasks.model import TaskFilter, TaskState
 from gristmill.tasks.schedule import Overlap, Schedule, task_id_of
 from tests.integration.worker.conftest import Mill
+from tests.support.pairs import every_pair
 from tests.support.processes import python_environment
+from tests.support.valkey import fresh_broker
 from tests.support.waiting import eventually
 
 SCHEDULERS = 5
@@ -79,8 +81,12 @@ def came(before: Schedule, after: Schedule) -> int:
 
 
 @pytest.mark.slow
-def test_each_tick_is_one_task_while_five_schedulers_die_and_come_back(make_mill: Callable[..., Mill]) -> None:
-    mill = make_mill()
+@every_pair
+def test_each_tick_is_one_task_while_five_schedulers_die_and_come_back(
+    make_mill: Callable[..., Mill], engine: str
+) -> None:
+    broker = {} if engine == "local" else {"redis": {"url": fresh_broker()}}
+    mill = make_mill(engine={"name": engine}, **broker)
     made = [
         mill.app.schedules.add(f"s{number}", kind="ping", payload={}, every=1, overlap=Overlap.ALLOW)
         for number in range(10)
@@ -111,6 +117,13 @@ def test_each_tick_is_one_task_while_five_schedulers_die_and_come_back(make_mill
     by_schedule = Counter(ids[task.id] for task in tasks)
     assert by_schedule == {one.name: mill.app.schedules.get(one.id).fired for one in made}
     assert all(mill.history(task) == ["submitted"] for task in tasks)
+    for one in made:
+        # Workers look at schedules, too.
+        mill.app.schedules.pause(one.id)
+    mill.start(concurrency=2)
+    eventually(lambda: mill.app.tasks.counts(TaskFilter()) == {TaskState.COMPLETED: len(tasks)}, 60)
+    assert {tuple(mill.history(task)) for task in tasks} == {("submitted", "claimed", "completed")}
+    assert {task.engine for task in tasks} == {engine}
 
 
 def test_task_of_a_tick_whose_scheduler_died_before_it_told_anybody_runs(mill: Mill) -> None:

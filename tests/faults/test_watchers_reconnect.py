@@ -19,6 +19,7 @@ from gristmill.tasks.model import Event, NewTask, TaskFilter, TaskState
 from tests.integration.worker.conftest import Mill
 from tests.support.api import api_process
 from tests.support.history import all_events, what_broke
+from tests.support.pairs import every_pair
 from tests.support.postgres import own_server
 from tests.support.service import serving
 from tests.support.tasks import new_task
@@ -120,11 +121,7 @@ def seqs(events: Sequence[Event], collection: set[str] | None = None) -> list[in
     return [event.seq for event in events if collection is None or event.task_id in collection]
 
 
-@pytest.mark.parametrize(
-    ("make_of_database", "engine"),
-    [("sqlite", "local"), ("postgres", "local"), ("sqlite", "celery"), ("postgres", "rq")],
-    indirect=["make_of_database"],
-)
+@every_pair
 def test_client_whose_connection_breaks_all_the_time_is_told_every_event_once(
     make_mill: Callable[..., Mill], engine: str
 ) -> None:

@@ -20,6 +20,7 @@ from gristmill.tasks.model import Task, TaskState
 from gristmill.tasks.workflow import Step
 from tests.integration.worker.conftest import Mill
 from tests.support.composed import Composed
+from tests.support.pairs import every_pair
 from tests.support.valkey import own_server as own_broker
 from tests.support.waiting import eventually
 
@@ -67,11 +68,7 @@ class Storm:
         return any(store.held(worker.id) for worker in store.workers())
 
 
-@pytest.mark.parametrize(
-    ("engine", "make_of_database"),
-    [("local", "sqlite"), ("local", "postgres"), ("celery", "sqlite"), ("rq", "postgres")],
-    indirect=["make_of_database"],
-)
+@every_pair
 def test_body_runs_once_whoever_is_killed(
     make_mill: Callable[..., Mill], engine: str, stack: ExitStack, tmp_path: Path
 ) -> None:

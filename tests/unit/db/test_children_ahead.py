@@ -12,7 +12,7 @@ from tests.support.tasks import Bench, new_task
 def test_workers_are_woken_for_children_whose_parent_does_not_wait_yet(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/tasks.db")
     database.migrate()
-    seen: list[tuple[TaskState, bool]] = []
+    seen: list[tuple[int, bool]] = []
 
     def ring() -> None:
         there = bench.store.counts(TaskFilter(parent_id=parent.id))
