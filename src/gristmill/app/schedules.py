@@ -19,9 +19,10 @@ from gristmill.settings import Settings
 from gristmill.tasks.kind import Kind, decode_payload
 from gristmill.tasks.model import Json, NewTask, Task, TaskError, TaskState
 from gristmill.tasks.schedule import Misfire, Overlap, Plan, Schedule, due_ticks, plan, task_id_of, upcoming
-from gristmill.tasks.secrets import Vault, opened, sealed
+from gristmill.tasks.secrets import Vault, opened
 from gristmill.tasks.service import TaskService
 from gristmill.tasks.ticks import Cron, Rule, following, read_cron, read_interval, ticks
+from gristmill.tasks.workflow import sealed_payload
 
 __all__ = ["Schedules"]
 
@@ -218,7 +219,7 @@ class Schedules:
         payload = decode_payload(kind, schedule.payload)
         if isinstance(payload, IndexSource):
             schedule = replace(schedule, collection=self._documents.collection(payload.collection).name)
-        return replace(schedule, payload=sealed(kind, schedule.payload, self._vault))
+        return replace(schedule, payload=sealed_payload(schedule.kind, schedule.payload, self._kinds, self._vault))
 
     def _opened(self, schedule: Schedule) -> Schedule:
         kind = self._kinds.get(schedule.kind)

@@ -11,13 +11,16 @@ import click
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.verbs import Verb
 
-__all__ = ["VerbGroup", "command", "common_options", "family"]
+__all__ = ["ROW_ID", "VerbGroup", "command", "common_options", "family"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
+
+ROW_ID = click.IntRange(1, 2**63 - 1)
+"""What a document, a version or a snapshot may be numbered."""
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from gristmill.cli.command import command, family
+from gristmill.cli.command import ROW_ID, command, family
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.sources import gather, register
 from gristmill.cli.views import STATE_COLORS, columns, document_json, version_json, when
@@ -41,7 +41,10 @@ documents = family(
 @click.option("--text", help="Only documents with this in their name or source.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Most to list.")
 @click.option(
-    "--after", type=click.IntRange(0), default=0, help="Only ids above this: the last one of the page before."
+    "--after",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    help="Only ids above this: the last one of the page before.",
 )
 def list_documents(
     invocation: Invocation,
@@ -91,7 +94,7 @@ def list_documents(
     gristmill documents show 17 --json
     """,
 )
-@click.argument("document_id", type=int)
+@click.argument("document_id", type=ROW_ID)
 def show_document(invocation: Invocation, document_id: int) -> None:
     """Show one document and the versions that are kept of it."""
     with invocation.app() as app:
@@ -150,7 +153,7 @@ def add(invocation: Invocation, sources: tuple[str, ...], collection: str) -> in
     gristmill documents delete 17 18 19 --json
     """,
 )
-@click.argument("document_ids", type=int, nargs=-1, required=True, metavar="ID...")
+@click.argument("document_ids", type=ROW_ID, nargs=-1, required=True, metavar="ID...")
 def delete(invocation: Invocation, document_ids: tuple[int, ...]) -> None:
     """Delete documents from the index; files on disk are left alone.
 

@@ -1,8 +1,8 @@
-"""``gristmill schedule``: make tasks recur, look at what recurs, pause it and run it now."""
+"""``gristmill schedule``: make tasks recur, look at what recurs, change it, pause it and run it now."""
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,13 +12,19 @@ from gristmill.cli.invocation import Invocation
 from gristmill.cli.scheduled import arguments_from, schedule_json, with_root
 from gristmill.cli.views import columns, task_json, when
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gristmill.app import Gristmill
+    from gristmill.tasks.schedule import Schedule
+
 __all__ = ["schedule"]
 _SETTLE_SECONDS = 1.0
 """A file that was written to so lately may not be whole; the next tick finds it."""
 
 schedule = family(
     "schedule",
-    summary="Make tasks recur: add, list, show, pause, resume, run and remove schedules.",
+    summary="Make tasks recur: add, edit, list, show, pause, resume, run and remove schedules.",
     examples="""
     gristmill schedule add nightly --cron "0 3 * * *" --tz Europe/Berlin --index ~/handbook --collection handbook
     gristmill schedule list
@@ -107,6 +113,103 @@ def add_schedule(
     invocation.say("cli_schedule_added", name=name, next=when(made.next_tick_at))
     if not is_looked_at:
         invocation.note("cli_no_scheduler")
+
+
+@command(
+    parent=schedule,
+    name="edit",
+    examples="""
+    gristmill schedule edit nightly --cron "0 4 * * *"
+    gristmill schedule edit nightly --index ~/papers --no-prune --name papers
+    gristmill schedule edit again --payload '{"doc_ids": [3], "force": true}'
+    """,
+)
+@click.argument("named", metavar="NAME")
+@click.option("--name", help="What it is called from now on.")
+@click.option("--cron", metavar="RULE", help="Five fields, or @hourly, @daily, @weekly, @monthly, @yearly.")
+@click.option("--every", metavar="INTERVAL", help="Instead of --cron: seconds, or 90s, 15m, 2h, 1d.")
+@click.option("--tz", "timezone", metavar="ZONE", help="Whose clocks the cron rule is about.")
+@click.option("--index", "source", metavar="PATH_OR_URL", help="Index this folder, file or URL from now on.")
+@click.option("--collection", "-c", help="Collection to index into, or to file the tasks under.")
+@click.option("--force/--no-force", default=None, help="When it indexes: again what has not changed, too.")
+@click.option("--prune/--no-prune", default=None, help="When it indexes: remove documents whose files are gone.")
+@click.option("--kind", help="Instead of --index: the kind of task to submit.")
+@click.option("--payload", metavar="JSON", help="All arguments of its task, instead of those it has.")
+@click.option("--priority", type=click.IntRange(0, 9), help="9 is most urgent.")
+@click.option(
+    "--misfire",
+    type=click.Choice(("once", "all", "skip")),
+    help="What becomes of ticks while nobody looked: one task for all, one for each, none.",
+)
+@click.option(
+    "--overlap",
+    type=click.Choice(("skip", "allow")),
+    help="Whether a tick is skipped while the task before has not ended.",
+)
+def edit_schedule(
+    invocation: Invocation,
+    /,
+    named: str,
+    *,
+    source: str | None,
+    force: bool | None,
+    prune: bool | None,
+    payload: str | None,
+    **given: Any,
+) -> None:
+    """Change what is given of a schedule, by name or id; the rest stays.
+
+    With another rule or time zone, the next tick is the first of it from now on.
+    """
+    changes = {field: value for field, value in given.items() if value is not None}
+    indexing = {
+        field: value for field, value in (("source", source), ("force", force), ("prune", prune)) if value is not None
+    }
+    if indexing and (payload is not None or "kind" in changes):
+        raise click.UsageError("--index, --force and --prune go with neither --kind nor --payload.")
+    if not changes and not indexing and payload is None:
+        raise click.UsageError("Give what is to be different, such as --every 2h.")
+    arguments = None if payload is None else arguments_from(payload)
+    with invocation.app() as app:
+        found = app.schedules.get(named)
+        changes |= _with_choices(changes) | _work(app, found, changes, indexing, arguments)
+        changed = app.schedules.change(found.id, changes)
+        described = schedule_json(app, changed, invocation.language)
+    invocation.answer(described)
+    invocation.say("schedule_changed", name=changed.name)
+
+
+def _with_choices(changes: "Mapping[str, Any]") -> dict[str, Any]:
+    from gristmill.tasks.schedule import Misfire, Overlap
+
+    choices = {"misfire": Misfire, "overlap": Overlap}
+    return {field: kinds(changes[field]) for field, kinds in choices.items() if field in changes}
+
+
+def _work(
+    app: "Gristmill",
+    found: "Schedule",
+    changes: "Mapping[str, Any]",
+    indexing: "Mapping[str, Any]",
+    arguments: "Mapping[str, Any] | None",
+) -> dict[str, Any]:
+    """The kind and the arguments of the task of ``found``, if the arguments are to be different."""
+    from gristmill.tasks.secrets import opened
+
+    kind = "index_source" if "source" in indexing else changes.get("kind", found.kind)
+    if indexing and kind != "index_source":
+        raise click.UsageError(f"{found.name} does not index but submits {kind}. Give --index as well.")
+    if kind == "index_source" and "collection" in changes:
+        indexing = {**indexing, "collection": changes["collection"]}
+    if arguments is None and not indexing:
+        return {}
+    if arguments is None:
+        arguments = opened(app.kinds[kind], found.payload, app.vault) if found.kind == kind else {}
+    if "source" in indexing:
+        # The root was that of the place before.
+        kept = {field: value for field, value in arguments.items() if field != "root"}
+        arguments = {"settle_seconds": _SETTLE_SECONDS, **kept}
+    return {"kind": kind, "payload": with_root({**arguments, **indexing})}
 
 
 @command(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gristmill.cli.command import command, family
+from gristmill.cli.command import ROW_ID, command, family
 from gristmill.cli.invocation import Invocation
 from gristmill.cli.views import columns, snapshot_json, version_json, when
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["versions"]
 
-_ROW = click.IntRange(1, 2**63 - 1)
 _COLORS = {"added": "green", "removed": "red"}
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -36,7 +35,7 @@ versions = family(
     gristmill versions list 17 --json
     """,
 )
-@click.argument("document_id", type=_ROW)
+@click.argument("document_id", type=ROW_ID)
 def list_versions(invocation: Invocation, document_id: int) -> None:
     """List the versions that are kept of a document, newest first; the one with a star answers searches."""
     with invocation.app() as app:
@@ -73,9 +72,9 @@ def list_versions(invocation: Invocation, document_id: int) -> None:
     gristmill versions diff 17 1 2 --json
     """,
 )
-@click.argument("document_id", type=_ROW)
-@click.argument("before", type=_ROW)
-@click.argument("after", type=_ROW)
+@click.argument("document_id", type=ROW_ID)
+@click.argument("before", type=ROW_ID)
+@click.argument("after", type=ROW_ID)
 def diff(invocation: Invocation, document_id: int, before: int, after: int) -> None:
     """Show what changed in a document from one version to another."""
     with invocation.app() as app:
@@ -122,8 +121,8 @@ def _words(change: "Change") -> str:
     gristmill versions rollback 17 2 --json
     """,
 )
-@click.argument("document_id", type=_ROW)
-@click.argument("number", type=_ROW)
+@click.argument("document_id", type=ROW_ID)
+@click.argument("number", type=ROW_ID)
 def rollback(invocation: Invocation, document_id: int, number: int) -> None:
     """Let another version of a document answer searches, at once; nothing is embedded.
 
@@ -194,7 +193,7 @@ def list_snapshots(invocation: Invocation, collection: str) -> None:
     """,
 )
 @click.argument("collection")
-@click.argument("snapshot_id", type=_ROW)
+@click.argument("snapshot_id", type=ROW_ID)
 def restore(invocation: Invocation, collection: str, snapshot_id: int) -> None:
     """Let a collection show what it showed in a snapshot, at once; nothing is embedded.
 
@@ -217,7 +216,7 @@ def restore(invocation: Invocation, collection: str, snapshot_id: int) -> None:
     """,
 )
 @click.argument("collection")
-@click.argument("snapshot_id", type=_ROW)
+@click.argument("snapshot_id", type=ROW_ID)
 def forget(invocation: Invocation, collection: str, snapshot_id: int) -> None:
     """Give up a snapshot, and the versions that were kept for its sake alone."""
     with invocation.app() as app:

@@ -7,10 +7,29 @@ from gristmill.messages.model import Message
 __all__ = ["MESSAGES"]
 
 MESSAGES: Mapping[str, Message] = {
+    "cli_ask_webhook_remove": Message(
+        en="Remove the webhook of {url}, with the log of its deliveries? What is still to be posted is not.",
+        zh="删除 {url} 的 webhook 及其推送记录？尚未发送的推送将不再发送。",
+    ),
+    "cli_no_deliveries": Message(
+        en="The webhook {webhook_id} has no such deliveries. It is told of tasks that end after it was made; try it: "
+        "gristmill webhooks ping {webhook_id}.",
+        zh="webhook {webhook_id} 没有符合条件的推送记录。它只会收到创建之后结束的任务；可以试一下："
+        "gristmill webhooks ping {webhook_id}。",
+    ),
+    "cli_no_poster": Message(
+        en="No worker is running, so nobody but an API or a gristmill scheduler posts. Start one: gristmill up.",
+        zh="没有正在运行的工作进程，因此只有 API 或 gristmill scheduler 会推送。请启动：gristmill up。",
+    ),
+    "cli_no_webhooks": Message(
+        en="There are no webhooks yet. Make one: gristmill webhooks add URL.",
+        zh="还没有 webhook。请新建：gristmill webhooks add 网址。",
+    ),
     "delivery_not_found": Message(
-        en="This webhook has no delivery {delivery_id}. List them with GET /api/webhooks/ID/deliveries; they are kept for "
-        "webhooks.keep_days.",
-        zh="该 webhook 没有推送记录 {delivery_id}。请用 GET /api/webhooks/ID/deliveries 查看；记录保留 webhooks.keep_days 天。",
+        en="This webhook has no delivery {delivery_id}. List them with gristmill webhooks deliveries ID, or "
+        "GET /api/webhooks/ID/deliveries; they are kept for webhooks.keep_days.",
+        zh="该 webhook 没有推送记录 {delivery_id}。请用 gristmill webhooks deliveries ID 或 "
+        "GET /api/webhooks/ID/deliveries 查看；记录保留 webhooks.keep_days 天。",
     ),
     "delivery_pending": Message(
         en="The delivery {delivery_id} is still to be posted. Replay it once it was delivered or has failed.",
@@ -46,8 +65,8 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "webhook_deleted": Message(en="Deleted the webhook {webhook_id}", zh="已删除 webhook {webhook_id}"),
     "webhook_not_found": Message(
-        en="There is no webhook {webhook_id}. List them with GET /api/webhooks.",
-        zh="webhook {webhook_id} 不存在。请用 GET /api/webhooks 查看列表。",
+        en="There is no webhook {webhook_id}. List them with gristmill webhooks list, or GET /api/webhooks.",
+        zh="webhook {webhook_id} 不存在。请用 gristmill webhooks list 或 GET /api/webhooks 查看列表。",
     ),
     "webhook_pinged": Message(en="The receiver took it", zh="接收方已收到"),
     "webhook_pings_full": Message(

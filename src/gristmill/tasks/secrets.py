@@ -79,7 +79,15 @@ def opened(kind: Kind, payload: Json, vault: Vault) -> Json:
 
 def masked(payload: Json) -> dict[str, Any]:
     """``payload`` as it may be shown."""
-    return {name: value[_SHOWN] if _is_sealed(value) else value for name, value in payload.items()}
+    return {name: _masked(value) for name, value in payload.items()}
+
+
+def _masked(value: Any) -> Any:
+    if _is_sealed(value):
+        return value[_SHOWN]
+    if isinstance(value, Mapping):
+        return masked(value)
+    return [*map(_masked, value)] if isinstance(value, list) else value
 
 
 def _is_sealed(value: Any) -> TypeGuard[dict[str, Any]]:

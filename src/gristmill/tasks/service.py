@@ -17,7 +17,8 @@ from gristmill.tasks.kind import Kind, decode_payload
 from gristmill.tasks.model import Event, Json, NewTask, Task, TaskFilter, TaskState
 from gristmill.tasks.ports import Engine, TaskStore
 from gristmill.tasks.references import open_fields
-from gristmill.tasks.secrets import NO_VAULT, Vault, sealed
+from gristmill.tasks.secrets import NO_VAULT, Vault, opened
+from gristmill.tasks.workflow import sealed_payload
 
 __all__ = ["TaskService", "eta_seconds"]
 
@@ -66,6 +67,8 @@ class TaskService:
         rules = self._kinds.get(kind)
         if rules is None:
             raise InvalidInput("kind_unknown", kind=kind, known=", ".join(sorted(self._kinds)))
+        # That of a part of a workflow has been stored before.
+        payload = opened(rules, payload, self._vault)
         if not 0 <= priority <= 9:
             raise InvalidInput("priority_out_of_range", value=priority)
         # Only what another task starts may use another's result.
@@ -77,7 +80,7 @@ class TaskService:
             kind=kind,
             queue=rules.queue,
             engine=self._engine.choose(task_id),
-            payload=sealed(rules, payload, self._vault),
+            payload=sealed_payload(kind, payload, self._kinds, self._vault),
             priority=priority,
             max_attempts=rules.retry.max_attempts,
             soft_limit_seconds=rules.soft_limit_seconds,

@@ -15,6 +15,7 @@ from gristmill.errors import InvalidInput
 from gristmill.tasks.kind import Kind, decode_payload, first_missing
 from gristmill.tasks.model import Json
 from gristmill.tasks.references import WORKFLOW, bound, has_bound, has_reference, open_fields, previous
+from gristmill.tasks.secrets import Vault, sealed
 
 __all__ = [
     "Chain",
@@ -27,6 +28,7 @@ __all__ = [
     "from_json",
     "from_stored",
     "payloads_of",
+    "sealed_payload",
     "to_json",
     "to_stored",
 ]
@@ -254,6 +256,29 @@ def payloads_of(node: Node) -> Iterator[Json]:
         yield step.payload
         if step.compensate is not None:
             yield step.compensate.payload
+
+
+def sealed_payload(kind: str, payload: Json, kinds: Mapping[str, Kind], vault: Vault) -> Json:
+    """``payload`` of a task of ``kind`` as it is stored: what is secret in it is sealed, also within a workflow."""
+    if kind != WORKFLOW:
+        return sealed(kinds[kind], payload, vault)
+    tree = from_stored(payload["tree"])
+    closed = _sealed(tree, kinds, vault)
+    return (
+        payload if closed == tree else {**payload, "tree": to_stored(closed, readable=_PACKED not in payload["tree"])}
+    )
+
+
+def _sealed(node: Node, kinds: Mapping[str, Kind], vault: Vault) -> Node:
+    match node:
+        case Step(kind=kind, payload=payload, compensate=undo):
+            closed = None if undo is None else _sealed(undo, kinds, vault)
+            assert closed is None or isinstance(closed, Step)
+            return Step(kind=kind, payload=sealed(kinds[kind], payload, vault), compensate=closed)
+        case Chain(steps=parts):
+            return Chain(tuple(_sealed(part, kinds, vault) for part in parts))
+        case Group(members=parts):
+            return Group(tuple(_sealed(part, kinds, vault) for part in parts))
 
 
 def count_steps(node: Node) -> int:

@@ -4,10 +4,14 @@ import os
 import pty
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gristmill.app import open_gristmill
+from gristmill.settings import load_settings
+from gristmill.tasks.secrets import opened
 from tests.integration.cli.terminal import Terminal
 from tests.support.waiting import eventually
 
@@ -101,6 +105,99 @@ def test_file_and_address_are_sources_as_well(terminal: Terminal, library: Calla
     assert (address["payload"]["source"], address["collection"]) == ("https://a.example/x?***", "default")
     assert "root" not in address["payload"]
     assert typed["payload"]["root"] == typed["payload"]["source"] == os.path.realpath(notes)
+
+
+def test_schedule_is_changed_in_what_is_given_and_stays_in_the_rest(terminal: Terminal) -> None:
+    added = terminal.json(
+        "schedule", "add", "nightly", "--cron", "0 3 * * *", "--tz", "Europe/Berlin", "--kind", "ping",
+        "--payload", '{"note": "one"}', "--priority", "7", "--misfire", "all",
+    )  # fmt: skip
+
+    later = terminal.json("schedule", "edit", "nightly", "--cron", "0 4 * * *")
+    moved = terminal.json("schedule", "edit", added["id"], "--tz", "Asia/Shanghai", "--priority", "0")
+    told = terminal.run(
+        "schedule", "edit", "nightly", "--name", "dawn", "--every", "2h", "--payload", '{"note": "two"}',
+        "--misfire", "skip", "--overlap", "allow", "--collection", "mill",
+    )  # fmt: skip
+    changed = terminal.json("schedule", "show", "dawn")
+    other = terminal.json("schedule", "edit", "dawn", "--kind", "clean_up", "--payload", "{}")
+
+    moves = ("updated_at", "next_ticks", "rule")
+    assert later == {**added, "cron": "0 4 * * *", **{field: later[field] for field in moves}}
+    assert later["next_ticks"] != added["next_ticks"]
+    assert (moved["cron"], moved["timezone"], moved["priority"]) == ("0 4 * * *", "Asia/Shanghai", 0)
+    assert moved["next_ticks"] != later["next_ticks"]
+    assert (told.code, told.out) == (0, "Changed the schedule dawn\n")
+    assert (changed["id"], changed["name"], changed["cron"], changed["every_seconds"]) == (
+        added["id"], "dawn", None, 7200,
+    )  # fmt: skip
+    assert (changed["payload"], changed["kind"], changed["priority"]) == ({"note": "two"}, "ping", 0)
+    assert (changed["misfire"], changed["overlap"], changed["collection"]) == ("skip", "allow", "mill")
+    assert (other["kind"], other["payload"], other["every_seconds"]) == ("clean_up", {}, 7200)
+
+
+def test_schedule_that_indexes_keeps_its_place_until_another_is_given(
+    terminal: Terminal, library: Callable[[int], Path]
+) -> None:
+    notes = library(1)
+    address = "https://a.example/x?key=1"
+    added = terminal.json("schedule", "add", "notes", "--every", "1d", "--index", "notes", "-c", "mill", "--prune")
+
+    forced = terminal.json("schedule", "edit", "notes", "--force", "--no-prune")
+    filed = terminal.json("schedule", "edit", "notes", "--collection", "weir")
+    file = terminal.json("schedule", "edit", "notes", "--index", notes / "note0.md")
+    page = terminal.json("schedule", "edit", "notes", "--index", address)
+    unforced = terminal.json("schedule", "edit", "notes", "--no-force")
+    with closing(open_gristmill(load_settings(data=terminal.data))) as app:
+        kept = opened(app.kinds["index_source"], app.schedules.get("notes").payload, app.vault)["source"]
+    terminal.json("schedule", "edit", "notes", "--kind", "ping", "--payload", "{}")
+    again = terminal.json("schedule", "edit", "notes", "--index", "notes")
+
+    assert forced["payload"] == {**added["payload"], "force": True, "prune": False}
+    assert filed["payload"] == {**forced["payload"], "collection": "weir"}
+    assert (added["collection"], filed["collection"]) == ("mill", "weir")
+    assert file["payload"] == {**filed["payload"], "source": os.path.realpath(notes / "note0.md")}
+    # The query may open a door: it is shown to nobody, and goes through every change.
+    assert (page["payload"]["source"], "root" in page["payload"]) == ("https://a.example/x?***", False)
+    assert unforced["payload"] == {**page["payload"], "force": False}
+    assert kept == address
+    assert again["kind"] == "index_source"
+    assert again["payload"]["source"] == again["payload"]["root"] == os.path.realpath(notes)
+    assert again["payload"]["settle_seconds"] == added["payload"]["settle_seconds"]
+    assert terminal.run("schedule", "run", "notes", "--wait").code == 0
+    assert terminal.json("documents", "list")["total"] == 1
+
+
+def test_change_that_makes_no_sense_is_refused_and_changes_nothing(terminal: Terminal) -> None:
+    for name in ("pinging", "taken"):
+        terminal.run("schedule", "add", name, "--every", "1d", "--kind", "ping", "--payload", '{"note": "as it was"}')
+    before = terminal.json("schedule", "list")
+
+    for arguments, code, says in (
+        (("pinging",), 2, "Give what is to be different, such as --every 2h"),
+        (("pinging", "--prune"), 2, "pinging does not index but submits ping. Give --index as well"),
+        (("pinging", "--index", ".", "--kind", "ping"), 2, "go with neither --kind nor --payload"),
+        (("pinging", "--no-force", "--payload", "{}"), 2, "go with neither --kind nor --payload"),
+        (("pinging", "--payload", "{"), 2, "is not JSON"),
+        (("pinging", "--payload", '{"note": 1}'), 2, "Field note"),
+        (("pinging", "--kind", "grind"), 2, "no task kind grind"),
+        (("pinging", "--index", "nowhere"), 2, "nowhere"),
+        (("pinging", "--every", "0"), 2, "every is “0”"),
+        (("pinging", "--every", "1h", "--cron", "@daily"), 2, "exactly one rule"),
+        (("pinging", "--tz", "Europe/Berlin"), 2, "an interval looks at no clock"),
+        (("pinging", "--cron", "@daily", "--tz", "Europe/Berln"), 2, "as Europe/Berlin"),
+        (("pinging", "--name", "a/b"), 2, "name is “a/b”"),
+        (("pinging", "--name", "taken"), 1, "a schedule called taken already"),
+        (("pinging", "--priority", "10"), 2, "'--priority': 10 is not in the range 0<=x<=9"),
+        (("pinging", "--misfire", "never"), 2, "'--misfire': 'never' is not one of"),
+        (("nobody", "--every", "1h"), 1, "There is no schedule nobody. List them with gristmill schedule list"),
+    ):
+        refused = terminal.run("schedule", "edit", *arguments)
+        assert (refused.code, refused.out, says in refused.err) == (code, "", True), refused
+        assert "Traceback" not in refused.err
+
+    assert [one["name"] for one in before["schedules"]] == ["pinging", "taken"]
+    assert terminal.json("schedule", "list") == before
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Secrets in payloads: unreadable in the database and wherever a task is shown, readable where it runs."""
 
+import json
 import sqlite3  # noqa: TID251 - reads the file as a thief would
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,13 +12,16 @@ from pydantic import SecretStr
 from gristmill.api.schemas.tasks import TaskView
 from gristmill.app import open_gristmill
 from gristmill.app.vault import KeyVault
+from gristmill.canvas import chain, group, kind
 from gristmill.cli.views import task_json
 from gristmill.errors import InvalidInput
 from gristmill.kinds import KINDS, without_secrets
 from gristmill.settings import Settings
 from gristmill.tasks.secrets import opened
+from gristmill.tasks.workflow import Step, from_stored, payloads_of
 
 SIGNED = "https://files.example/report.pdf?X-Amz-Signature=0123abcd"
+ping = kind("ping")
 KIND = KINDS["process_document"]
 
 
@@ -42,6 +46,35 @@ def test_signed_url_is_stored_encrypted_and_shown_masked(tmp_path: Path) -> None
     app.close()
 
 
+@pytest.mark.parametrize("steps", [1, 100])
+def test_signed_url_is_as_safe_within_a_workflow_and_within_a_schedule(tmp_path: Path, steps: int) -> None:
+    app = open_gristmill(Settings(data=tmp_path / "data"))
+    # So many that the tree is packed, and one that is as it was handed in.
+    fetch = Step(
+        kind="process_document",
+        payload={"source": SIGNED},
+        compensate=Step(kind="index_source", payload={"source": SIGNED}),
+    )
+    work = chain(*[ping.s("before") for _ in range(steps)], group(fetch, fetch))
+    task = app.workflows.submit(work)
+    app.schedules.add("nightly", kind="workflow", payload=app.workflows.payload(work), every="1h")
+    recurring = app.schedules.run("nightly")
+    app.database.close()
+
+    with sqlite3.connect(tmp_path / "data" / "gristmill.db") as thief:
+        stored = thief.execute("SELECT payload FROM tasks UNION ALL SELECT payload FROM schedules").fetchall()
+
+    assert len(stored) == 3
+    for (text,) in stored:
+        for payload in payloads_of(from_stored(json.loads(text)["tree"])):
+            assert "0123abcd" not in str(payload)
+    for one in (task, recurring):
+        assert "0123abcd" not in json.dumps(TaskView.of(one, language="en", now=0).payload)
+        own = next(payload for payload in payloads_of(from_stored(one.payload["tree"])) if "source" in payload)
+        assert opened(KIND, app.tasks.draft("process_document", own).payload, app.vault) == {"source": SIGNED}
+    app.close()
+
+
 def test_payload_without_a_secret_needs_no_key(tmp_path: Path) -> None:
     app = open_gristmill(Settings(data=tmp_path / "data"))
     task = app.tasks.submit("process_document", {"source": "https://files.example/report.pdf"})
@@ -53,10 +86,12 @@ def test_payload_without_a_secret_needs_no_key(tmp_path: Path) -> None:
 
 def test_request_that_is_repeated_is_known_although_it_is_encrypted_anew(tmp_path: Path) -> None:
     app = open_gristmill(Settings(data=tmp_path / "data"))
-    first, again = (app.tasks.submit("process_document", {"source": SIGNED}, idempotency_key="k") for _ in range(2))
+    fetch = Step(kind="process_document", payload={"source": SIGNED})
+    first, again = (app.tasks.submit(fetch.kind, fetch.payload, idempotency_key="k") for _ in range(2))
+    whole, repeated = (app.workflows.submit(fetch | ping.s(), idempotency_key="w") for _ in range(2))
     app.close()
 
-    assert first.id == again.id
+    assert (first.id, whole.id) == (again.id, repeated.id)
 
 
 def test_key_file_is_for_its_owner_alone_and_made_once(tmp_path: Path) -> None:

@@ -273,7 +273,8 @@ def get_events(
 ) -> Any:
     """Every change of a task, when it happened and on which worker, oldest first.
 
-    Asked for `text/event-stream`, it goes on with what happens from then on, until the task has ended.
+    Asked for `text/event-stream`, it goes on with what happens from then on, until the task has ended. A browser,
+    which can send no key with that, passes `?ticket=` with what `POST /api/tickets` gave.
     """
     if EVENT_STREAM in request.headers.get("accept", ""):
         return EventStream(
