@@ -171,8 +171,9 @@ def test_broker_that_restarts_twenty_times_interrupts_no_task(tmp_path: Path, da
 
         ran_once(bench, *tasks)
         assert front.process.poll() is None
-        # And it receives hints again.
+        # And it receives hints again, as soon as who submits has seen the broker.
         assert eventually(lambda: len(bench.workers()) == len(bench.app.settings.workers.queues), seconds=30)
+        assert eventually(lambda: bench.app.engines.members["rq"].health()["ok"], seconds=20)
         assert bench.shows("finished", bench.ping())
 
 
