@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeGuard
 from gristmill.tasks.kind import Kind
 from gristmill.tasks.model import Json
 
-__all__ = ["NO_VAULT", "Vault", "masked", "opened", "sealed", "secret"]
+__all__ = ["NO_VAULT", "Vault", "masked", "may_hold_secrets", "opened", "sealed", "secret"]
 
 _MARK = "gristmill_secret"
 _SEALED = "sealed"
@@ -55,6 +55,11 @@ def secret(shown: Shown) -> Mapping[str, Any]:
 @cache
 def _secrets_of(payload: type) -> Mapping[str, Shown]:
     return {field.name: field.metadata[_MARK] for field in dataclasses.fields(payload) if _MARK in field.metadata}
+
+
+def may_hold_secrets(kind: Kind) -> bool:
+    """Whether there is anything to seal in payloads of ``kind``."""
+    return bool(_secrets_of(kind.payload))
 
 
 def sealed(kind: Kind, payload: Json, vault: Vault) -> Json:

@@ -73,8 +73,11 @@ class TaskService:
             raise InvalidInput("priority_out_of_range", value=priority)
         # Only what another task starts may use another's result.
         decode_payload(rules, payload, unchecked=() if parent_id is None else open_fields(payload))
-        request = json.dumps([kind, payload, priority, delay_seconds, collection], sort_keys=True)
         task_id = task_id or new_id()
+        request_hash = None
+        if idempotency_key:
+            asked = [kind, payload, priority, delay_seconds, collection]
+            request_hash = content_hash(json.dumps(asked, sort_keys=True))
         return NewTask(
             id=task_id,
             kind=kind,
@@ -90,7 +93,7 @@ class TaskService:
             collection=collection,
             user_id=user_id,
             idempotency_key=idempotency_key,
-            request_hash=content_hash(request) if idempotency_key else None,
+            request_hash=request_hash,
         )
 
     def submit(self, kind: str, payload: Json, **options: Any) -> Task:

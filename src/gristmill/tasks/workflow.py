@@ -15,7 +15,7 @@ from gristmill.errors import InvalidInput
 from gristmill.tasks.kind import Kind, decode_payload, first_missing
 from gristmill.tasks.model import Json
 from gristmill.tasks.references import WORKFLOW, bound, has_bound, has_reference, open_fields, previous
-from gristmill.tasks.secrets import Vault, sealed
+from gristmill.tasks.secrets import Vault, may_hold_secrets, sealed
 
 __all__ = [
     "Chain",
@@ -134,10 +134,7 @@ def from_stored(value: Any) -> Node:
     """The workflow that :func:`to_stored` wrote; :class:`InvalidInput` (``workflow_node_invalid``) for anything else."""
     match value:
         case {"packed": str(packed)}:
-            try:
-                return from_stored(json.loads(zlib.decompress(b64decode(packed))))
-            except (ValueError, zlib.error) as error:
-                raise _invalid("tree", packed) from error
+            return from_stored(json.loads(_unpacked(packed)))
         case {"chain": [_, *_] as steps}:
             return Chain(tuple(map(from_stored, steps)))
         case {"group": [_, *_] as members}:
@@ -148,6 +145,13 @@ def from_stored(value: Any) -> Node:
             assert step is None or isinstance(step, Step)
             return Step(kind=kind, payload=payload, compensate=step)
     raise _invalid("tree", value)
+
+
+def _unpacked(packed: str) -> str:
+    try:
+        return zlib.decompress(b64decode(packed)).decode("ascii")
+    except (ValueError, zlib.error) as error:
+        raise _invalid("tree", packed) from error
 
 
 def _invalid(place: str, value: Any) -> InvalidInput:
@@ -262,11 +266,23 @@ def sealed_payload(kind: str, payload: Json, kinds: Mapping[str, Kind], vault: V
     """``payload`` of a task of ``kind`` as it is stored: what is secret in it is sealed, also within a workflow."""
     if kind != WORKFLOW:
         return sealed(kinds[kind], payload, vault)
+    text = _text_of(payload["tree"])
+    if not any(json.dumps(name) in text for name, one in kinds.items() if may_hold_secrets(one)):
+        # Thousands of members are not looked at one by one.
+        return payload
     tree = from_stored(payload["tree"])
     closed = _sealed(tree, kinds, vault)
     return (
         payload if closed == tree else {**payload, "tree": to_stored(closed, readable=_PACKED not in payload["tree"])}
     )
+
+
+def _text_of(stored: Any) -> str:
+    match stored:
+        case {"packed": str(packed)}:
+            return _unpacked(packed)
+        case _:
+            return json.dumps(stored)
 
 
 def _sealed(node: Node, kinds: Mapping[str, Kind], vault: Vault) -> Node:
