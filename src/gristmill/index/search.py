@@ -26,6 +26,8 @@ MOST_OFFSET = 1000
 LONGEST_QUERY = 4000
 SEARCHES_BESIDE = 8
 """Searches by words that run while their query is being searched by meaning."""
+_LOOKS = 3
+"""How often a search is made while the collection changes under it, before it answers with what is still there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +92,22 @@ class Searcher:
         if material is not None:
             where = replace(where, materials=(material,))
         depth = _depth(offset + limit)
-        found = self._store.collection(collection)
-        try:
-            candidates = self._candidates(found, query, mode, where, depth)
-        except Conflict as error:
-            if error.code != "space_replaced":
-                raise
-            # The collection switched models between reading it and searching it; the new one is complete.
+        for looks_left in reversed(range(_LOOKS)):
             found = self._store.collection(collection)
-            candidates = self._candidates(found, query, mode, where, depth)
+            try:
+                candidates = self._candidates(found, query, mode, where, depth)
+            except Conflict as error:
+                if error.code != "space_replaced" or not looks_left:
+                    raise
+                # The collection switched models between reading it and searching it; the new one is complete.
+                continue
+            page = candidates[offset : offset + limit]
+            hits = self._hits(found, query, page)
+            if len(hits) == len(page):
+                break
+            # What was found and is gone was replaced meanwhile, by what another look finds.
         return SearchPage(
-            hits=self._hits(found, query, candidates[offset : offset + limit]),
+            hits=hits,
             total=len(candidates),
             more=len(candidates) > offset + limit and offset + limit <= MOST_OFFSET,
             mode=mode,

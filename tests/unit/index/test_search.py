@@ -207,6 +207,25 @@ def test_switch_of_models_in_the_middle_of_a_search_is_not_noticed(shelf: Shelf)
     assert hit.vector_score == pytest.approx(1.0)
 
 
+def test_hits_that_are_replaced_before_they_are_read_are_looked_for_again(
+    shelf: Shelf, meanings: Meanings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = shelf.document("/a")
+    shelf.index(book, ["quokka then", "wombat then"])
+    read, changes = shelf.store.hits, iter((["quokka now", "wombat now"],))
+
+    def overtaken(*found: Any) -> Any:
+        """As another process does it that publishes between two looks of ours."""
+        for texts_now in changes:
+            shelf.index(book, texts_now)
+        return read(*found)
+
+    monkeypatch.setattr(shelf.store, "hits", overtaken)
+    searcher = Searcher(shelf.store, embed_query=meanings, query_terms=query_tokens, token_spans=token_spans)
+
+    assert sorted(texts(searcher.search("quokka", collection="books"))) == ["quokka now", "wombat now"]
+
+
 def test_hybrid_fails_as_the_model_does_and_leaves_no_search_by_words_behind(shelf: Shelf) -> None:
     shelf.index(shelf.document("/a"), ["car engine"])
 
