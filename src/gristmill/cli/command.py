@@ -55,6 +55,29 @@ def common_options(function: F) -> F:
     return function
 
 
+class _TextCommand(click.Command):
+    """Takes no bytes that are not text, but for names of files, which may be any."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            given = ctx.params.get(parameter.name or "")
+            if "PATH" in (parameter.metavar or ""):
+                continue
+            for value in given if isinstance(given, tuple) else (given,):
+                if isinstance(value, str) and not _is_text(value):
+                    raise click.BadParameter(f"{value!a} is not UTF-8.", ctx=ctx, param=parameter)
+        return rest
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def command(
     *, examples: str, name: str | None = None, parent: click.Group | None = None
 ) -> Callable[[Callable[Concatenate[Invocation, P], R]], click.Command]:
@@ -64,7 +87,7 @@ def command(
     """
 
     def decorate(function: Callable[Concatenate[Invocation, P], R]) -> click.Command:
-        made = click.command(name=name, epilog=_epilog(examples))(
+        made = click.command(name=name, cls=_TextCommand, epilog=_epilog(examples))(
             common_options(click.make_pass_decorator(Invocation, ensure=True)(function))
         )
         if parent is not None:

@@ -62,7 +62,8 @@ def gather(named: Sequence[str]) -> Sources:
             try:
                 real, root = check_path(str(file), [str(path)])
             except GristmillError as error:
-                sources.refused.append(Refused(str(file.relative_to(path)), error))
+                shown = str(file.relative_to(path)).encode(errors="replace").decode()
+                sources.refused.append(Refused(shown, error))
                 continue
             if real not in seen:
                 seen.add(real)

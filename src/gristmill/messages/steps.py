@@ -40,6 +40,10 @@ _FETCH: Mapping[str, Message] = {
         "“{name}” is not a regular file. Name a file, not a folder or a device.",
         "“{name}”不是普通文件。请指定文件，而不是文件夹或设备。",
     ),
+    "path_not_text": Message(
+        "The path of the file “{name}” is not UTF-8, so it cannot be kept. Rename the file, or the folder it is in.",
+        "文件“{name}”的路径不是 UTF-8 编码，无法保存。请重命名该文件或其所在文件夹。",
+    ),
     "path_outside_roots": Message(
         "The path of “{name}” is outside the folders this service may read. Move the file, or let the operator add "
         "its folder to GRISTMILL_SOURCES__ROOTS.",

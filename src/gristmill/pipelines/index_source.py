@@ -129,11 +129,10 @@ def _looked_through(context: TaskContext, payload: IndexSource) -> _Found:
             if _is_unsettled(real, payload.settle_seconds):
                 unsettled += 1
                 continue
-            # A name that is no text could not be stored, and would take all others down.
-            found[real.encode().decode()] = file_document(real, root)
+            found[real] = file_document(real, root)
         except GristmillError as error:
             refused.append(_refused(file, place, error))
-        except (OSError, UnicodeError):
+        except OSError:
             refused.append(_refused(file, place, InvalidInput("path_not_readable", field="path", name=file.name)))
     return _Found(list(found.values()), refused, unsettled)
 

@@ -17,8 +17,8 @@ __all__ = ["check_path", "check_place", "is_inside"]
 def check_path(path: str, roots: Sequence[str]) -> tuple[str, str]:
     """The real path of ``path``, links resolved, and the root it lies in.
 
-    Raises ``InvalidInput`` for a path that is not absolute, does not exist, cannot be read or is no regular file, and
-    ``Forbidden`` for one outside all ``roots``.
+    Raises ``InvalidInput`` for a path that is not absolute, does not exist, cannot be read, is no regular file or no
+    UTF-8, and ``Forbidden`` for one outside all ``roots``.
     """
     real, root, mode = _found(path, roots, is_inside)
     if not stat.S_ISREG(mode):
@@ -53,7 +53,18 @@ def _found(path: str, roots: Sequence[str], is_allowed: Callable[[str, str], boo
         raise InvalidInput("path_not_found", field="path", name=name) from error
     except OSError as error:
         raise InvalidInput("path_not_readable", field="path", name=name) from error
+    if not _is_text(real):
+        # No database could keep it.
+        raise InvalidInput("path_not_text", field="path", name=ascii(name)[1:-1])
     return real, root, mode
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_inside(real: str, root: str) -> bool:

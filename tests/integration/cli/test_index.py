@@ -73,6 +73,21 @@ def test_index_names_a_link_that_leaves_its_folder_and_indexes_the_rest(terminal
     assert [line["name"] for line in done.json["failed"]] == ["link.md"]
 
 
+def test_index_names_a_file_whose_name_is_no_text_and_indexes_the_rest(terminal: Terminal, library: Library) -> None:
+    folder = library(1)
+    (folder / "odd\udcff.md").write_text("No database can keep this name.")
+
+    done = terminal.run("index", folder)
+    alone = terminal.run("index", folder / "odd\udcff.md")
+
+    assert done.code == 1
+    assert "Indexed 1 documents" in done.out
+    assert "odd?.md: The path of the file" in done.out
+    assert (alone.code, alone.out) == (2, "")
+    assert "Rename the file" in alone.err
+    assert "Traceback" not in alone.err
+
+
 def test_index_only_queues_when_told_not_to_wait(terminal: Terminal, library: Library) -> None:
     queued = terminal.json("index", library(2), "--no-wait")
 

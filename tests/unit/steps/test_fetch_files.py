@@ -71,6 +71,7 @@ def test_check_path_refuses_everything_without_roots(root: Path) -> None:
         ("{root}/pipe", "path_not_regular"),
         ("{root}/loop", "path_not_readable"),
         ("{root}/" + "x" * 300, "path_not_readable"),
+        ("{root}/odd\udcff.txt", "path_not_text"),
         ("{root}/nul\0.txt", "path_not_absolute"),
         ("报告.txt", "path_not_absolute"),
         ("", "path_not_absolute"),
@@ -80,6 +81,7 @@ def test_check_path_refuses(root: Path, path: str, code: str) -> None:
     (root / "folder").mkdir()
     os.mkfifo(root / "pipe")
     (root / "loop").symlink_to(root / "loop")
+    (root / "odd\udcff.txt").touch()
 
     with pytest.raises(InvalidInput) as caught:
         check_path(path.format(root=root), [str(root)])
