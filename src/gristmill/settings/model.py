@@ -17,6 +17,7 @@ __all__ = [
     "EmbeddingSettings",
     "EngineSettings",
     "FlowerSettings",
+    "ImageSettings",
     "IndexSettings",
     "KindSettings",
     "LogSettings",
@@ -160,6 +161,41 @@ class EmbeddingSettings(_Section):
     http_batch_size: int = Field(64, ge=1, le=2048, description="Texts per call.")
 
 
+class ImageSettings(_Section):
+    """Image datasets: where they are, and what turns their images into vectors."""
+
+    root: Path | None = Field(None, description="Folder that holds the image datasets, a folder each.")
+    embedder: Literal["efficientnet", "image-onnx", "image-http"] = Field(
+        "efficientnet", description="What turns the images of new collections into vectors."
+    )
+    onnx_model: Path | None = Field(None, description="Model for `image-onnx`: images in, one vector each out.")
+    onnx_text_model: Path | None = Field(
+        None, description="The text encoder that belongs to it, if images are to be found by words."
+    )
+    onnx_tokenizer: Path | None = Field(None, description="The `tokenizer.json` of the text encoder.")
+    onnx_mean: tuple[float, float, float] = Field(
+        (0.48145466, 0.4578275, 0.40821073), description="Subtracted from red, green and blue, of 0 to 1."
+    )
+    onnx_std: tuple[float, float, float] = Field(
+        (0.26862954, 0.26130258, 0.27577711), description="What red, green and blue are then divided by."
+    )
+    http_base_url: str | None = Field(None, description="Base URL of a service that embeds images, for `image-http`.")
+    http_api_key: SecretStr | None = Field(None, description="Key for that service.")
+    http_model: str | None = Field(None, description="Model to ask that service for.")
+    http_dimension: int | None = Field(None, ge=1, le=16384, description="Length of its vectors; asked once if unset.")
+    http_timeout_seconds: float = Field(60.0, gt=0, description="Time for one call.")
+    http_batch_size: int = Field(16, ge=1, le=1024, description="Images per call.")
+    max_pixels: int = Field(100_000_000, ge=1_000_000, description="An image of more pixels is refused.")
+    thumbnail_pixels: int = Field(320, ge=16, le=2048, description="Longer side of a thumbnail.")
+    batch_size: int = Field(32, ge=1, le=1000, description="Images that one task embeds, and publishes together.")
+    ocr: Literal["auto", "off"] = Field(
+        "auto", description="Whether text in images and scanned pages is read, where `gristmill[ocr]` is installed."
+    )
+    progress: Path | None = Field(
+        None, description="Folder for the progress files of datasets; by default `progress` in the data directory."
+    )
+
+
 class IndexSettings(_Section):
     """How documents become chunks and how they are searched."""
 
@@ -274,6 +310,7 @@ class Settings(_Section):
     schedules: ScheduleSettings = Field(default_factory=ScheduleSettings)
     sources: SourceSettings = Field(default_factory=SourceSettings)
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    images: ImageSettings = Field(default_factory=ImageSettings)
     index: IndexSettings = Field(default_factory=IndexSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     flower: FlowerSettings = Field(default_factory=FlowerSettings)
