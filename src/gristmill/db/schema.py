@@ -146,6 +146,7 @@ tasks = Table(
     Column("cancel_requested", Boolean(create_constraint=False), nullable=False),
     Column("waiting", Boolean(create_constraint=False), nullable=False),
     Column("halts", Boolean(create_constraint=False), nullable=False),
+    Column("pinned", Boolean(create_constraint=False), nullable=False),
     Column("worker_id", Text),
     Column("slot", Integer),
     Column("engine", Text),

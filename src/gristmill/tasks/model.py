@@ -130,6 +130,8 @@ class NewTask:
     payload: Json
     engine: str = "local"
     """Whose workers may claim it."""
+    pinned: bool = False
+    """Whether it stays with that engine when tasks are moved to another."""
     priority: int = 5
     max_attempts: int = 4
     soft_limit_seconds: float = 1500.0

@@ -80,6 +80,10 @@ class TaskStore(Protocol):
         """How many matching tasks are in each state; states without tasks are absent."""
         ...
 
+    def done_by_engine(self, where: TaskFilter) -> Mapping[str, int]:
+        """The units that matching tasks have done, by the engine that each of them was given."""
+        ...
+
     def latest_ends(self, engine: str, *, since: int, limit: int) -> list[tuple[TaskState, float]]:
         """Tasks of ``engine`` that became ready and were completed or failed since a moment, the latest ``limit``.
 
@@ -122,8 +126,9 @@ class TaskStore(Protocol):
         the transition that :func:`~gristmill.tasks.lifecycle.transition_for` names; result and items; ``outcome.effect``
         called with the open transaction (if it raises, nothing has happened and the error propagates) and its answer
         added to the result; spawned tasks added, or, where they exist and failed or were cancelled, retried; and, when
-        the task became final, its parent's progress advanced by one unit and the parent resumed if it waits and no
-        other child is open.
+        the task became final, its parent's progress advanced and the parent resumed if it waits and no other child is
+        open. A completed task that counts in the very unit of its parent, such as images, counts there with its own
+        numbers; any other, and whatever is counted in tasks, is one unit.
 
         Where the parent waits with ``halts`` and the task has failed, its siblings that have not begun are cancelled.
 
@@ -204,7 +209,7 @@ class TaskStore(Protocol):
     def reassign(self, engine: str, choose: Callable[[str], str], *, limit: int) -> list[Task]:
         """Give up to ``limit`` pending tasks of ``engine`` to the engines that ``choose`` names for their ids.
 
-        Returns those that were moved, as they are now, each with an event ``engine_changed``.
+        Those that are pinned to it stay. Returns those that were moved, as they are now, each with an event ``engine_changed``.
         """
         ...
 

@@ -1,6 +1,5 @@
 """Ends many completed attempts at once: a few statements for all of them instead of a few for each."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -77,10 +76,13 @@ def complete_all(tx: Connection, endings: Sequence[tuple[str, int, Completed]], 
     if completed:
         tx.execute(_COMPLETE, [_changes(task) for task in completed])
         record_each(tx, list(zip(completed, workers, strict=True)), _COMPLETED.name, now)
-    children = Counter(task.parent_id for task in completed if task.parent_id is not None)
+    children: dict[str, list[Progress]] = {}
+    for task in completed:
+        if task.parent_id is not None:
+            children.setdefault(task.parent_id, []).append(task.progress)
     # Always in one order: two that end children of the same parents must not wait for each other.
-    for parent_id, count in sorted(children.items()):
-        advance_parent(tx, parent_id, _COMPLETED.target, now, children=count)
+    for parent_id, ended_children in sorted(children.items()):
+        advance_parent(tx, parent_id, _COMPLETED.target, now, children=ended_children)
     ended = iter(completed)
     return [None if row is None else next(ended) for row in held]
 

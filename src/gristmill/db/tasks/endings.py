@@ -1,7 +1,6 @@
 """Ends one attempt inside an open transaction: its outcome is written, and its family hears of it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -93,7 +92,8 @@ def end_attempt(tx: Connection, task: Task, outcome: Outcome, now: int, items_ex
         if transition.target is TaskState.CANCELLED:
             cancel_tasks(tx, TaskFilter(parent_id=task.id), now)
         if task.parent_id is not None:
-            advance_parent(tx, task.parent_id, transition.target, now)
+            ended = outcome.progress or task.progress
+            advance_parent(tx, task.parent_id, transition.target, now, children=[ended])
     elif transition.name == "waiting":
         rows = resume_if_ready(tx, task.id, now) or rows
         if values["halts"] and halt_after_failure(tx, task.id, now):
@@ -146,5 +146,4 @@ def _begin(tx: Connection, children: Sequence[NewTask], progress: Progress, now:
     """Add the last of ``children``, before their parent waits; its progress with those that ended meanwhile."""
     # A child that runs again is open by then, and counts when it ends.
     spawn(tx, generations(children)[-1], now)
-    done, failed = count_ended(tx, [child.id for child in children])
-    return replace(progress, done=progress.done + done, failed=progress.failed + failed)
+    return count_ended(tx, [child.id for child in children], progress)

@@ -6,10 +6,12 @@ Whoever ends a child takes the child's row before its parent's, and so does whoe
 import json
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import replace
+from functools import reduce
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, Update, bindparam, case, exists, literal_column, select, text, update
+from sqlalchemy import ColumnElement, Exists, Text, bindparam, case, exists, literal_column, select, text, update
 from sqlalchemy.engine import Connection
 
 from gristmill.db.schema import task_items, tasks
@@ -35,9 +37,10 @@ _TOGETHER = 500
 # One parameter for all of them: to name thousands one by one takes longer than to look them up.
 _ENDED = {
     name: text(f"""
-        SELECT state, count(*) AS children FROM tasks
+        SELECT state, unit, count(*) AS children, sum(done) AS done, sum(failed) AS failed, sum(skipped) AS skipped
+        FROM tasks
         WHERE id IN ({ELEMENTS[dialect].format(name="ids")}) AND state || '' IN ('completed', 'failed', 'cancelled')
-        GROUP BY state""")  # noqa: S608 - made of constants
+        GROUP BY state, unit""")  # noqa: S608 - made of constants
     for name, dialect in (("sqlite", "sqlite"), ("postgresql", "postgres"))
 }
 
@@ -57,27 +60,64 @@ def spawn(tx: Connection, children: Sequence[NewTask], now: int) -> None:
         retry_tasks(tx, TaskFilter(ids=ended), now)
 
 
-def count_ended(tx: Connection, ids: Sequence[str]) -> tuple[int, int]:
-    """How many of ``ids`` have completed, and how many have ended without."""
-    ended = {row.state: row.children for row in tx.execute(_ENDED[tx.dialect.name], {"ids": json.dumps(ids)})}
-    completed = ended.pop(TaskState.COMPLETED, 0)
-    return completed, sum(ended.values())
-
-
-@cache
-def _advancing(column: str) -> Update:
-    # It takes the row even of a parent that does not wait yet: else both could miss the other, where there are several
-    # writers, and the parent would wait for a child that has ended.
-    return (
-        update(tasks)
-        .where(tasks.c.id == bindparam("the_id"))
-        .values(
-            {
-                column: case((tasks.c.waiting, tasks.c[column] + bindparam("more")), else_=tasks.c[column]),
-                "updated_at": case((tasks.c.waiting, bindparam("now")), else_=tasks.c.updated_at),
-            }
-        )
+def _sum(progress: Progress, more: Progress) -> Progress:
+    return replace(
+        progress,
+        done=progress.done + more.done,
+        failed=progress.failed + more.failed,
+        skipped=progress.skipped + more.skipped,
     )
+
+
+def count_ended(tx: Connection, ids: Sequence[str], progress: Progress) -> Progress:
+    """``progress`` of a task and of those of its children, ``ids``, that have ended."""
+    for row in tx.execute(_ENDED[tx.dialect.name], {"ids": json.dumps(ids)}):
+        if row.state != TaskState.COMPLETED:
+            more = Progress(failed=row.children)
+        elif _measure(row.unit) == progress.unit:
+            more = Progress(done=int(row.done), failed=int(row.failed), skipped=int(row.skipped))
+        else:
+            more = Progress(done=row.children)
+        progress = _sum(progress, more)
+    return progress
+
+
+def _unit_of(progress: Progress) -> str:
+    return progress.unit
+
+
+def _measure(unit: str) -> str | None:
+    """The unit in which a child may count for its parent; to whoever counts in tasks, it is one."""
+    return None if unit in ("", "tasks") else unit
+
+
+# Both take the row even of a parent that does not wait yet: else both could miss the other, where there are several
+# writers, and the parent would wait for a child that has ended.
+_ADVANCED = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("the_id"))
+    .values(updated_at=case((tasks.c.waiting, bindparam("now")), else_=tasks.c.updated_at))
+)
+
+
+def _counting(column: str, units: str, children: str | None) -> ColumnElement[Any]:
+    """``column`` of a waiting parent with what was counted in its unit, or with the number of children."""
+    otherwise = tasks.c[column] if children is None else tasks.c[column] + bindparam(children)
+    return case(
+        (tasks.c.waiting & (tasks.c.unit == bindparam("the_unit", type_=Text)), tasks.c[column] + bindparam(units)),
+        (tasks.c.waiting, otherwise),
+        else_=tasks.c[column],
+    )
+
+
+_COMPLETED = _ADVANCED.values(
+    done=_counting("done", "more_done", "children"),
+    failed=_counting("failed", "more_failed", None),
+    skipped=_counting("skipped", "more_skipped", None),
+)
+_NOT_COMPLETED = _ADVANCED.values(
+    failed=case((tasks.c.waiting, tasks.c.failed + bindparam("children")), else_=tasks.c.failed)
+)
 
 
 def _child(condition: str) -> Exists:
@@ -106,10 +146,20 @@ _IS_READY = select(tasks.c.id).where(
 )
 
 
-def advance_parent(tx: Connection, parent_id: str, state: TaskState, now: int, *, children: int = 1) -> None:
-    """Count ``children`` that ended in ``state`` for their parent, and let it run again if they were the last."""
-    column = "done" if state is TaskState.COMPLETED else "failed"
-    tx.execute(_advancing(column), {"the_id": parent_id, "more": children, "now": now})
+def advance_parent(tx: Connection, parent_id: str, state: TaskState, now: int, *, children: Sequence[Progress]) -> None:
+    """Count children that ended in ``state`` for their parent, and let it run again if they were the last.
+
+    A completed child that counts in the unit of its parent adds what it has counted, any other child one.
+    """
+    common = {"the_id": parent_id, "now": now}
+    if state is TaskState.COMPLETED:
+        for unit, alike in groupby(sorted(children, key=_unit_of), key=_unit_of):
+            ended = list(alike)
+            counted = reduce(_sum, ended)
+            values = {f"more_{name}": getattr(counted, name) for name in ("done", "failed", "skipped")}
+            tx.execute(_COMPLETED, {**common, **values, "children": len(ended), "the_unit": _measure(unit)})
+    else:
+        tx.execute(_NOT_COMPLETED, {**common, "children": len(children)})
     if state is TaskState.FAILED and tx.execute(_HALTS, {"the_id": parent_id}).first() is not None:
         _halt(tx, parent_id, now)
     resume_if_ready(tx, parent_id, now)
@@ -168,7 +218,7 @@ def cancel_tasks(tx: Connection, where: TaskFilter, now: int) -> int:
         for parent_id, count in sorted(
             Counter(row.parent_id for row in cancelled if row.parent_id is not None).items()
         ):
-            advance_parent(tx, parent_id, TaskState.CANCELLED, now, children=count)
+            advance_parent(tx, parent_id, TaskState.CANCELLED, now, children=[Progress()] * count)
         changed += len(cancelled) + len(asked)
     return changed
 

@@ -105,6 +105,7 @@ def new_row(task: NewTask, now: int) -> dict[str, Any]:
         "cancel_requested": False,
         "waiting": False,
         "halts": False,
+        "pinned": task.pinned,
         "engine": task.engine,
         "parent_id": task.parent_id,
         "collection": task.collection,

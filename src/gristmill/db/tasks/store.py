@@ -116,6 +116,11 @@ class SqlTaskStore:
         with self._database.read() as tx:
             return {TaskState(state): count for state, count in tx.execute(statement)}
 
+    def done_by_engine(self, where: TaskFilter) -> Mapping[str, int]:
+        statement = select(tasks.c.engine, func.sum(tasks.c.done)).where(matches(where)).group_by(tasks.c.engine)
+        with self._database.read() as tx:
+            return {engine: int(done) for engine, done in tx.execute(statement)}
+
     def latest_ends(self, engine: str, *, since: int, limit: int) -> list[tuple[TaskState, float]]:
         statement = (
             select(tasks.c.state, tasks.c.finished_at - tasks.c.ready_at)
@@ -336,7 +341,8 @@ class SqlTaskStore:
         with self._database.write() as tx:
             found: list[str] = []
             for waits in (task_is_ready, task_is_scheduled):
-                waiting = select(tasks.c.id).where(waits, tasks.c.engine == engine).limit(limit - len(found))
+                movable = (waits, tasks.c.engine == engine, ~tasks.c.pinned)
+                waiting = select(tasks.c.id).where(*movable).limit(limit - len(found))
                 # Others may move them at the same time, or claim them.
                 found += tx.execute(waiting.with_for_update(skip_locked=True)).scalars()
             chosen: dict[str, list[str]] = {}
