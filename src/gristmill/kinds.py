@@ -18,9 +18,12 @@ __all__ = [
     "QUEUES",
     "BatchIndex",
     "BatchMetadata",
+    "BuildDataset",
+    "BuildIndex",
     "CleanUp",
     "DeleteIndex",
     "DocumentPipeline",
+    "GenerateEmbeddings",
     "GenerateMetadata",
     "IndexDocument",
     "IndexSource",
@@ -28,6 +31,7 @@ __all__ = [
     "PostprocessMetadata",
     "PreprocessChunks",
     "ProcessDocument",
+    "ReadText",
     "ReembedCollection",
     "Workflow",
     "effective_kinds",
@@ -124,6 +128,46 @@ class ReembedCollection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BuildIndex:
+    """Bring image datasets up to date, each as a task of its own."""
+
+    dataset_names: list[str]
+    distributed: bool = True
+    force: bool = False
+    root: str | None = None
+    """The folder that holds them, instead of the configured one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildDataset:
+    """Bring one image dataset up to date: embed what is new or changed, remove what is gone."""
+
+    dataset: str
+    """The name of its folder, and of the collection."""
+    distributed: bool = True
+    """Whether its images go to any worker; otherwise they stay with the engine ``local``."""
+    force: bool = False
+    root: str | None = None
+    """The folder that holds it, instead of the configured one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateEmbeddings:
+    """Turn images into vectors: registered ones, which are published together, or one whose vector is the result."""
+
+    images: list[int] | str
+    """Ids of registered images, or one image as base64."""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadText:
+    """Read the text in images and scanned pages that are in the index already, so that it can be searched."""
+
+    doc_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CleanUp:
     """Remove at once what the sweeper would remove sooner or later: nothing that anybody can still see."""
 
@@ -194,6 +238,16 @@ KINDS: Mapping[str, Kind] = {
             soft_limit_seconds=24 * 3600.0,
             hard_limit_seconds=25 * 3600.0,
         ),
+        Kind(name="build_index", payload=BuildIndex, queue="images"),
+        Kind(name="build_dataset", payload=BuildDataset, queue="images"),
+        Kind(
+            name="generate_embeddings",
+            payload=GenerateEmbeddings,
+            queue="images",
+            soft_limit_seconds=110.0,
+            hard_limit_seconds=120.0,
+        ),
+        Kind(name="read_text", payload=ReadText, queue="images"),
         Kind(name="clean_up", payload=CleanUp),
         Kind(
             name="generate_metadata_for_chunk",

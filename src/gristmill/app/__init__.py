@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from gristmill.app.alerting import AlertWatch
+from gristmill.app.datasets import Datasets
 from gristmill.app.documents import Documents
 from gristmill.app.embedders import Embedders
 from gristmill.app.engines import Engines
+from gristmill.app.images import Images
 from gristmill.app.metrics import Metrics
 from gristmill.app.monitoring import build_alert_watch, build_metrics, build_monitor
 from gristmill.app.posting import Posting
+from gristmill.app.query_images import QueryImages
 from gristmill.app.schedules import Schedules
 from gristmill.app.tidying import tidying_duties
 from gristmill.app.tracing import TracedTaskService, build_tracing
@@ -34,11 +38,13 @@ from gristmill.db.webhooks import Webhooks
 from gristmill.engines.bell import Bell
 from gristmill.engines.far_bell import FarBell
 from gristmill.engines.policy import ENGINES, default_policy
+from gristmill.index.model import Space
 from gristmill.index.search import Searcher
 from gristmill.kinds import effective_kinds
 from gristmill.monitoring.monitor import Monitor
 from gristmill.monitoring.tracing import NO_TRACING, Tracing
 from gristmill.settings import DataPaths, Settings
+from gristmill.steps.image.thumbnails import Thumbnails
 from gristmill.tasks.kind import Kind
 from gristmill.tasks.ports import Engine
 from gristmill.tasks.service import TaskService
@@ -105,7 +111,17 @@ class Gristmill:
     @cached_property
     def embedders(self) -> Embedders:
         """The models of this process."""
-        return Embedders(self.settings.embedding, cache=self.paths.cache)
+        return Embedders(self.settings.embedding, self.settings.images, cache=self.paths.cache)
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails:
+        """Small copies of images."""
+        return Thumbnails(self.paths.thumbnails)
+
+    @cached_property
+    def query_images(self) -> QueryImages:
+        """What decodes and embeds the images of queries, in a process of its own."""
+        return QueryImages(self.settings)
 
     @cached_property
     def tracing(self) -> Tracing:
@@ -136,6 +152,25 @@ class Gristmill:
         return Documents(self.index, self.blobs, self.tasks, self.embedders, self.settings)
 
     @cached_property
+    def datasets(self) -> Datasets:
+        """Build and follow image datasets."""
+        progress = self.settings.images.progress
+        return Datasets(
+            self.index,
+            self.store,
+            self.tasks,
+            self.embedders,
+            self.settings,
+            self.clock,
+            progress=self.paths.progress if progress is None else progress.expanduser(),
+        )
+
+    @cached_property
+    def images(self) -> Images:
+        """Find images, their duplicates and their thumbnails."""
+        return Images(self.index, self.embedders, self.query_images, self.thumbnails)
+
+    @cached_property
     def schedules(self) -> Schedules:
         """Make tasks recur."""
         return Schedules(
@@ -152,8 +187,17 @@ class Gristmill:
     def searcher(self) -> Searcher:
         """Find what was indexed."""
         return Searcher(
-            self.index, embed_query=self.embedders.embed_query, query_terms=query_tokens, token_spans=token_spans
+            self.index,
+            embed_query=self._embed_query,
+            reads_text=self.embedders.reads_text,
+            query_terms=query_tokens,
+            token_spans=token_spans,
         )
+
+    def _embed_query(self, space: Space, text: str) -> Any:
+        if self.embedders.is_of_images(space):
+            return self.query_images.text(space, text)
+        return self.embedders.embed_query(space, text)
 
     @cached_property
     def keys(self) -> Keys:
@@ -231,7 +275,8 @@ class Gristmill:
                 Duty("deliveries.made", self.posting.tend),
                 Duty("deliveries.purged", self.posting.purge),
                 Duty("engine.canary", lambda: self.engines.tend_canary(self.store)),
-                *tidying_duties(self.store, self.index, self.blobs, self.paths.temp, self.clock),
+                Duty("progress.corrected", self.datasets.tend),
+                *tidying_duties(self),
             ),
         )
 
@@ -239,6 +284,7 @@ class Gristmill:
         """Close connections and let go of models."""
         self.posting.close()
         self.engine.close()
+        self.query_images.close()
         self.embedders.close()
         self.bell.close()
         self.tracing.close()

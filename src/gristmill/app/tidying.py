@@ -1,14 +1,17 @@
-"""What the sweeper tidies beyond the task rows: unpublished versions, unused uploads, temporary files of the dead."""
+"""What the sweeper tidies beyond the task rows: unpublished versions, unused uploads and thumbnails, temporary files of the dead."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gristmill.clock import Clock
-from gristmill.index.ports import BlobStore, IndexStore
 from gristmill.tasks.model import TaskFilter, TaskState
 from gristmill.tasks.ports import TaskStore
 from gristmill.tasks.sweeper import Duty
+
+if TYPE_CHECKING:
+    from gristmill.app import Gristmill
 
 __all__ = ["tidying", "tidying_duties"]
 
@@ -19,7 +22,7 @@ _TOMBSTONE_SECONDS = 24 * 3600
 """How long a deleted document is remembered, for the caches of processes that have not searched since."""
 
 _UPLOAD_GRACE_SECONDS = 3600
-"""Far longer than the moment between storing an upload and the row that refers to it."""
+"""Far longer than the moment between storing an upload, or a thumbnail, and the row that refers to it."""
 
 _TIDY_SECONDS = 600.0
 """Looking through folders is dear, and nothing here is urgent."""
@@ -29,18 +32,17 @@ _MAINTAIN_SECONDS = 60.0
 _MANY = 1000
 
 
-def tidying_duties(store: TaskStore, index: IndexStore, blobs: BlobStore, temp: Path, clock: Clock) -> tuple[Duty, ...]:
+def tidying_duties(app: "Gristmill") -> tuple[Duty, ...]:
     """The duties, each carried out seldom: none is urgent."""
     return (
-        *(Duty(name, _seldom(duty, clock)) for name, duty in tidying(store, index, blobs, temp, clock).items()),
-        Duty("index.maintained", _seldom(index.maintain, clock, seconds=_MAINTAIN_SECONDS)),
+        *(Duty(name, _seldom(duty, app.clock)) for name, duty in tidying(app).items()),
+        Duty("index.maintained", _seldom(app.index.maintain, app.clock, seconds=_MAINTAIN_SECONDS)),
     )
 
 
-def tidying(
-    store: TaskStore, index: IndexStore, blobs: BlobStore, temp: Path, clock: Clock
-) -> Mapping[str, Callable[[], int]]:
+def tidying(app: "Gristmill") -> Mapping[str, Callable[[], int]]:
     """What is nobody's any more, by the name of the duty that removes it whenever it is called."""
+    store, index, clock = app.store, app.index, app.clock
 
     def purge_versions() -> int:
         return index.purge_abandoned(started_before=clock.now() - _ABANDONED_SECONDS * 1_000_000)
@@ -49,18 +51,23 @@ def tidying(
         return index.purge_deleted(deleted_before=clock.now() - _TOMBSTONE_SECONDS * 1_000_000)
 
     def purge_blobs() -> int:
-        return blobs.purge(
+        return app.blobs.purge(
             in_use=lambda ids: index.known_blobs(ids) | _waiting_uploads(store, ids),
             stored_before=clock.now() - _UPLOAD_GRACE_SECONDS * 1_000_000,
         )
 
+    def purge_thumbnails() -> int:
+        stored_before = clock.now() - _UPLOAD_GRACE_SECONDS * 1_000_000
+        return app.thumbnails.purge(in_use=index.known_contents, stored_before=stored_before)
+
     def purge_temp() -> int:
-        return _purge_temp(store, temp)
+        return _purge_temp(store, app.paths.temp)
 
     return {
         "versions.purged": purge_versions,
         "deletions.purged": purge_deleted,
         "uploads.purged": purge_blobs,
+        "thumbnails.purged": purge_thumbnails,
         "temp.purged": purge_temp,
     }
 

@@ -16,8 +16,11 @@ __all__ = [
     "app",
     "batch_index_task",
     "batch_metadata_generation_task",
+    "build_dataset_task",
+    "build_index_task",
     "clean_up_task",
     "delete_index_task",
+    "generate_embeddings_task",
     "generate_metadata_for_chunk_task",
     "index_document_task",
     "index_source_task",
@@ -26,6 +29,7 @@ __all__ = [
     "preprocess_chunks_task",
     "process_document_pipeline_task",
     "process_document_task",
+    "read_text_task",
     "reembed_collection_task",
     "use",
     "workflow_task",
@@ -53,8 +57,11 @@ app: Any = make_app(_configuration, cls=Application)
 _tasks = {kind: _task(kind) for kind in KINDS}
 batch_index_task = _tasks["batch_index"]
 batch_metadata_generation_task = _tasks["batch_metadata_generation"]
+build_dataset_task = _tasks["build_dataset"]
+build_index_task = _tasks["build_index"]
 clean_up_task = _tasks["clean_up"]
 delete_index_task = _tasks["delete_index"]
+generate_embeddings_task = _tasks["generate_embeddings"]
 generate_metadata_for_chunk_task = _tasks["generate_metadata_for_chunk"]
 index_document_task = _tasks["index_document"]
 index_source_task = _tasks["index_source"]
@@ -63,5 +70,6 @@ postprocess_metadata_task = _tasks["postprocess_metadata"]
 preprocess_chunks_task = _tasks["preprocess_chunks"]
 process_document_pipeline_task = _tasks["process_document_pipeline"]
 process_document_task = _tasks["process_document"]
+read_text_task = _tasks["read_text"]
 reembed_collection_task = _tasks["reembed_collection"]
 workflow_task = _tasks["workflow"]

@@ -1,26 +1,14 @@
-"""Embeddings from any service that speaks OpenAI's ``/embeddings``: hosted ones, vLLM, Ollama, llama.cpp, TEI.
-
-Knows HTTP and nothing of retries: it says whether trying again may help, and the task runner decides.
-"""
+"""Embeddings from any service that speaks OpenAI's ``/embeddings``."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from threading import Lock
-from typing import Any
-
-import httpx
 
 from gristmill.embed.ports import Vectors
-from gristmill.embed.prepare import prepared, unit
+from gristmill.embed.prepare import prepared
+from gristmill.embed.service import EmbeddingService
 from gristmill.embed.settings import EmbedSettings
-from gristmill.errors import InvalidInput, StepFailed, Unavailable
+from gristmill.errors import InvalidInput
 
 __all__ = ["HttpEmbedder"]
-
-_TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
-_MAX_DETAIL = 300
 
 
 class HttpEmbedder:
@@ -32,127 +20,46 @@ class HttpEmbedder:
         for field in ("base_url", "model"):
             if not getattr(settings, field):
                 raise InvalidInput("embedder_setting_missing", field=field)
-        try:
-            url = httpx.URL((settings.base_url or "").rstrip("/") + "/embeddings")
-        except httpx.InvalidURL:
-            url = httpx.URL("")
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise InvalidInput("embedder_url_invalid", field="base_url")
-        self._url = url
-        self._settings = settings
-        self._dimension = settings.dimension
-        self._lock = Lock()
-        headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
-        self._client = httpx.Client(timeout=settings.timeout_seconds, headers=headers)
+        self._batch_size = settings.batch_size
+        self._max_chars = settings.max_chars
+        self._service = EmbeddingService(
+            settings.base_url or "",
+            "base_url",
+            model=settings.model or "",
+            api_key=settings.api_key,
+            dimension=settings.dimension,
+            timeout=settings.timeout_seconds,
+        )
 
     @property
     def model_id(self) -> str:
         """The model the service is asked for."""
-        return self._settings.model or ""
+        return self._service.model
 
     @property
     def max_chars(self) -> int:
         """Characters of a text that are sent."""
-        return self._settings.max_chars
+        return self._max_chars
 
     @property
     def dimension(self) -> int:
         """Length of every vector; asks the service the first time, unless configured."""
-        if self._dimension is None:
-            self._call(["dimension"])
-        if self._dimension is None:  # pragma: no cover - a call either sets it or raises
-            raise StepFailed("embedding_answer_unreadable", host=self._url.host)
-        return self._dimension
+        return self._service.dimension("dimension")
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """One unit row for each text, ``batch_size`` texts per call."""
         import numpy as np
 
-        size = self._settings.batch_size
+        size = self._batch_size
         readable = [prepared(text, self.max_chars) for text in texts]
-        batches = [self._call(readable[start : start + size]) for start in range(0, len(readable), size)]
+        batches = [self._service.embed(readable[start : start + size]) for start in range(0, len(readable), size)]
         return np.concatenate(batches) if batches else np.empty((0, self.dimension), dtype=np.float32)
 
     def embed_query(self, text: str) -> Vectors:
         """The unit vector of a query."""
-        row: Vectors = self._call([prepared(text, self.max_chars)])[0]
+        row: Vectors = self._service.embed([prepared(text, self.max_chars)])[0]
         return row
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
-
-    def _call(self, texts: list[str]) -> Vectors:
-        body = {"model": self.model_id, "input": texts, "encoding_format": "float"}
-        try:
-            response = self._client.post(self._url, json=body)
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                "embedding_service_unreachable", host=self._url.host, reason=type(error).__name__
-            ) from error
-        self._refuse_failure(response)
-        return self._vectors(response, len(texts))
-
-    def _refuse_failure(self, response: httpx.Response) -> None:
-        status = response.status_code
-        if response.is_success:
-            return
-        if status in _TRY_AGAIN or response.is_server_error:
-            facts: dict[str, object] = {"host": self._url.host, "status": status}
-            if (seconds := _retry_after(response.headers.get("Retry-After"))) is not None:
-                facts["retry_after_seconds"] = seconds
-            raise Unavailable("embedding_service_busy", **facts)
-        raise StepFailed("embedding_service_refused", host=self._url.host, status=status, detail=self._detail(response))
-
-    def _detail(self, response: httpx.Response) -> str:
-        """What the service says, without the key that some services repeat."""
-        try:
-            answer = response.json()
-            error = answer["error"]
-            detail = str(error["message"] if isinstance(error, dict) else error)
-        except (ValueError, KeyError, TypeError):
-            detail = response.reason_phrase
-        if self._settings.api_key:
-            detail = detail.replace(self._settings.api_key, "***")
-        return detail[:_MAX_DETAIL]
-
-    def _vectors(self, response: httpx.Response, count: int) -> Vectors:
-        try:
-            rows = _rows(response.json(), count)
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise StepFailed("embedding_answer_unreadable", host=self._url.host) from error
-        with self._lock:
-            if self._dimension is None:
-                self._dimension = rows.shape[1]
-        if rows.shape[1] != self._dimension:
-            raise StepFailed(
-                "embedding_dimension_differs", model=self.model_id, expected=self._dimension, got=rows.shape[1]
-            )
-        return unit(rows, self.model_id)
-
-
-def _rows(answer: Any, count: int) -> Vectors:
-    """The vectors in the order of the request; raises for anything but ``count`` of equal length."""
-    import numpy as np
-
-    by_index = {int(item.get("index", place)): item["embedding"] for place, item in enumerate(answer["data"])}
-    rows = np.array([by_index[index] for index in range(count)], dtype=np.float32)
-    if rows.ndim != 2 or rows.shape[1] == 0 or len(answer["data"]) != count:
-        raise ValueError(rows.shape)
-    return rows
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds from either form of the header; None if it is missing or unreadable."""
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+        self._service.close()

@@ -17,6 +17,7 @@ __all__ = [
     "DocumentState",
     "Fragment",
     "Hit",
+    "Indexed",
     "Material",
     "NewDocument",
     "Origin",
@@ -324,6 +325,19 @@ class Fragment:
 
     text: str
     ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """What is known of a document's visible content without reading any of it."""
+
+    document_id: int
+    name: str
+    content_hash: str
+    size: int | None
+    media_type: str | None
+    version: int
+    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from gristmill.index.model import (
     Document,
     DocumentFilter,
     Hit,
+    Indexed,
     NewDocument,
     PlacedChunk,
     Publication,
@@ -185,6 +186,10 @@ class IndexStore(Protocol):
         """Remove all versions and chunks of a document, inside ``transaction``; how many chunks. It stays registered."""
         ...
 
+    def known_contents(self, content_hashes: Sequence[str]) -> set[str]:
+        """Which of these hashes of bytes some version that is kept was made of."""
+        ...
+
     def known_blobs(self, blob_ids: Sequence[str]) -> set[str]:
         """Which of these uploads some registered document refers to."""
         ...
@@ -233,6 +238,14 @@ class IndexStore(Protocol):
         self, collection: Collection, query: str, *, limit: int, where: DocumentFilter | None = None
     ) -> Sequence[Scored]:
         """Visible chunks by BM25 over words and Chinese bigrams, best first; any syntax in ``query`` is plain text."""
+        ...
+
+    def vectors(self, collection: Collection, document_ids: Sequence[int]) -> Mapping[int, Any]:
+        """The embeddings of the first chunks of these documents, by document; of what is visible."""
+        ...
+
+    def indexed(self, collection: Collection, document_ids: Sequence[int] | None = None) -> list[Indexed]:
+        """What the documents of the collection, or these of them, show, by document id."""
         ...
 
     def hits(self, collection: Collection, chunks: Sequence[Scored]) -> Sequence[Hit]:

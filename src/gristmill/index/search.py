@@ -12,7 +12,7 @@ from typing import Protocol
 from gristmill.errors import Conflict, InvalidInput
 from gristmill.index.fusion import fused
 from gristmill.index.highlight import highlight
-from gristmill.index.model import Collection, DocumentFilter, Hit, Material, Scored, SearchMode
+from gristmill.index.model import Collection, DocumentFilter, Hit, Material, Scored, SearchMode, Space
 from gristmill.index.ports import IndexStore, QueryEmbedder
 
 __all__ = ["MOST_HITS", "MOST_OFFSET", "SearchPage", "Searcher"]
@@ -63,11 +63,13 @@ class Searcher:
         store: IndexStore,
         *,
         embed_query: QueryEmbedder,
+        reads_text: Callable[[Space], bool],
         query_terms: Callable[[str], Sequence[str]],
         token_spans: _TermSpans,
     ) -> None:
         self._store = store
         self._embed_query = embed_query
+        self._reads_text = reads_text
         self._query_terms = query_terms
         self._token_spans = token_spans
         self._beside = ThreadPoolExecutor(SEARCHES_BESIDE, thread_name_prefix="search")
@@ -126,7 +128,10 @@ class Searcher:
 
         by_meaning: Sequence[Scored] = ()
         by_words: Sequence[Scored] = ()
-        if mode is SearchMode.HYBRID:
+        if mode is SearchMode.HYBRID and not self._reads_text(collection.space):
+            # Images by a model that knows no words are found by their names, and the text in them.
+            by_words = words()
+        elif mode is SearchMode.HYBRID:
             by_meaning, by_words = self._both(meaning, words)
         elif mode is SearchMode.VECTOR:
             by_meaning = meaning()

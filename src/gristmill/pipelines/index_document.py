@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any
 
+from gristmill.embed.images.registry import IMAGE_EMBEDDERS
 from gristmill.embed.ports import Embedder
 from gristmill.errors import GristmillError, NotFound
 from gristmill.ids import content_hash
@@ -18,7 +19,7 @@ from gristmill.pipelines.fetching import Fetcher
 from gristmill.steps.model import Fetched, Parsed, Piece
 from gristmill.steps.parse import parse
 from gristmill.steps.split import split
-from gristmill.tasks.model import Completed, Effect, Failed, JointEffect, Outcome, TaskError
+from gristmill.tasks.model import Completed, Effect, Failed, JointEffect, NewTask, Outcome, Task, TaskError
 from gristmill.tasks.ports import TaskContext
 
 __all__ = ["DocumentIndexer", "text_to_embed", "unchanged"]
@@ -30,6 +31,7 @@ _STAGE_BATCH = 512
 more is written in the one that ends its task."""
 _CHUNKS_A_ROW = 4
 """Chunks that are stored in the time in which the row of a task is changed, about."""
+_SCANNED = "scanned_without_text"
 _BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -37,18 +39,30 @@ class DocumentIndexer:
     """Handles ``index_document`` and ``delete_index``."""
 
     def __init__(
-        self, index: IndexStore, fetcher: Fetcher, embedder: Callable[[str], Embedder], *, keep_versions: int
+        self,
+        index: IndexStore,
+        fetcher: Fetcher,
+        embedder: Callable[[str], Embedder],
+        *,
+        keep_versions: int,
+        image: Callable[[TaskContext, IndexDocument, Document, Collection], Outcome],
+        read_text: Callable[[Task, int], Sequence[NewTask]],
     ) -> None:
+        """``image`` indexes a document of a collection of images; ``read_text`` names who reads scanned pages later."""
         self._index = index
         self._fetcher = fetcher
         self._embedder = embedder
         self._keep_versions = keep_versions
+        self._image = image
+        self._read_text = read_text
         self._ahead: dict[tuple[str, int], tuple[Document, Collection]] = {}
         """What was read for attempts that had been claimed and not begun, by task and lease."""
 
     def index_document(self, context: TaskContext, payload: IndexDocument) -> Outcome:
         """Bring the index of one document up to date."""
         document, collection = self._state(context, payload.doc_id)
+        if collection.space.embedder in IMAGE_EMBEDDERS:
+            return self._image(context, payload, document, collection)
         # Looked at before the bytes are read: a change during the read must not pass for the state that was read.
         seen = fingerprint(document, collection)
         try:
@@ -97,6 +111,23 @@ class DocumentIndexer:
             )
         context.progress("parse", unit="chunks")
         parsed = parse(fetched, limits=self._fetcher.parse_limits)
+        completed = self.index_parsed(context, document, collection, fetched, parsed, mtime_ns=mtime_ns, force=force)
+        if any(notice.code == _SCANNED for notice in parsed.notices):
+            completed = replace(completed, spawn=self._read_text(context.task, document.id))
+        return completed
+
+    def index_parsed(
+        self,
+        context: TaskContext,
+        document: Document,
+        collection: Collection,
+        fetched: Fetched,
+        parsed: Parsed,
+        *,
+        mtime_ns: int | None,
+        force: bool = False,
+    ) -> Completed:
+        """Split and embed what was read of a document; its version is published when the task ends."""
         context.progress("split", unit="chunks")
         pieces = split(parsed, chunk_size=collection.chunk_size, chunk_overlap=collection.chunk_overlap)
         draft = _draft(document, collection, fetched, parsed, mtime_ns)

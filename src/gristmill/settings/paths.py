@@ -28,6 +28,16 @@ class DataPaths:
         return self.data / "blobs"
 
     @property
+    def thumbnails(self) -> Path:
+        """Small copies of images, by the content of these."""
+        return self.data / "thumbnails"
+
+    @property
+    def progress(self) -> Path:
+        """Progress files of image datasets, where no other place is set."""
+        return self.data / "progress"
+
+    @property
     def cache(self) -> Path:
         """What may be deleted at any time and is made again."""
         return self.data / "cache"

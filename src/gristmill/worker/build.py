@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 from gristmill.app.tidying import tidying
 from gristmill.pipelines.batch_index import BatchIndexer
+from gristmill.pipelines.build_dataset import DatasetBuilder
+from gristmill.pipelines.build_index import IndexBuilder
 from gristmill.pipelines.clean_up import Cleaner
+from gristmill.pipelines.embed_images import ImageIndexer
 from gristmill.pipelines.fetching import Fetcher
 from gristmill.pipelines.index_document import DocumentIndexer
 from gristmill.pipelines.index_source import SourceIndexer
@@ -17,7 +20,9 @@ from gristmill.pipelines.metadata import (
 )
 from gristmill.pipelines.ping import ping
 from gristmill.pipelines.process_document import DocumentProcessor
+from gristmill.pipelines.read_text import TextReader, reading_later
 from gristmill.pipelines.reembed_collection import CollectionReembedder
+from gristmill.steps.image.text import is_available
 from gristmill.tasks.compose import Composer
 
 if TYPE_CHECKING:
@@ -30,11 +35,26 @@ __all__ = ["build_handlers"]
 def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
     """A handler for every kind that this installation can run."""
     fetcher = Fetcher(app.blobs, app.settings.sources)
-    indexer = DocumentIndexer(app.index, fetcher, app.embedders.get, keep_versions=app.settings.index.keep_versions)
-    tidy = {
-        "items.purged": app.store.purge_items,
-        **tidying(app.store, app.index, app.blobs, app.paths.temp, app.clock),
-    }
+    keep_versions = app.settings.index.keep_versions
+    images = ImageIndexer(
+        app.index,
+        fetcher,
+        app.embedders.images,
+        app.thumbnails,
+        app.settings.images,
+        keep_versions=keep_versions,
+        report=app.datasets.report,
+    )
+    reads_text = app.settings.images.ocr == "auto" and is_available()
+    indexer = DocumentIndexer(
+        app.index,
+        fetcher,
+        app.embedders.get,
+        keep_versions=keep_versions,
+        image=images.index_document,
+        read_text=lambda task, doc_id: reading_later(app.tasks.draft, task, [doc_id] if reads_text else []),
+    )
+    tidy = {"items.purged": app.store.purge_items, **tidying(app)}
     composer = Composer(app.tasks.draft)
     described = MetadataPipelines(composer)
     handlers: dict[str, Handler] = {
@@ -45,6 +65,21 @@ def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
         "index_source": SourceIndexer(app.index, app.tasks.draft, app.documents.collection),
         "process_document": DocumentProcessor(fetcher),
         "reembed_collection": CollectionReembedder(app.index, app.embedders.get),
+        "build_index": IndexBuilder(app.tasks.draft),
+        "build_dataset": DatasetBuilder(
+            app.index,
+            app.tasks.draft,
+            app.datasets.collection,
+            app.settings.images,
+            report=app.datasets.report,
+            done_by_engine=app.datasets.computed_by,
+            pins=app.settings.engine.fallback,
+            reads_text=reads_text,
+        ),
+        "generate_embeddings": images,
+        "read_text": TextReader(
+            app.index, fetcher, indexer, app.tasks.draft, app.settings.images, keep_versions=keep_versions
+        ),
         "workflow": composer,
         "generate_metadata_for_chunk": generate_metadata,
         "batch_metadata_generation": described.batch,

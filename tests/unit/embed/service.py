@@ -31,6 +31,7 @@ class Service:
     def __init__(self) -> None:
         self.url = ""
         self.dimension = 16
+        self.vector: Callable[[Any, int], list[float]] = vector_of
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.misbehave: Callable[[], Answer] | None = None
@@ -40,7 +41,7 @@ class Service:
         self.keys.append(key)
         if self.misbehave is not None:
             return self.misbehave()
-        data = [{"index": n, "embedding": vector_of(text, self.dimension)} for n, text in enumerate(body["input"])]
+        data = [{"index": n, "embedding": self.vector(one, self.dimension)} for n, one in enumerate(body["input"])]
         # Out of order on purpose: the index counts, not the place.
         return 200, {}, json.dumps({"data": data[::-1], "model": body["model"]}).encode()
 

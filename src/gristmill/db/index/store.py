@@ -11,7 +11,18 @@ from sqlalchemy.engine import Connection
 
 from gristmill.clock import Clock
 from gristmill.db.database import Database
-from gristmill.db.index import catalogue, removal, rollback, snapshots, spaces, staging, versions, wholes, words
+from gristmill.db.index import (
+    catalogue,
+    contents,
+    removal,
+    rollback,
+    snapshots,
+    spaces,
+    staging,
+    versions,
+    wholes,
+    words,
+)
 from gristmill.db.index import documents as document_rows
 from gristmill.db.index.filters import is_open
 from gristmill.db.index.hits import visible_hits
@@ -24,6 +35,7 @@ from gristmill.index.model import (
     Document,
     DocumentFilter,
     Hit,
+    Indexed,
     NewDocument,
     PlacedChunk,
     Publication,
@@ -217,6 +229,10 @@ class SqlIndexStore:
     def clear(self, transaction: Connection, document_id: int) -> int:
         return versions.clear(transaction, document_id, now=self._clock.now())
 
+    def known_contents(self, content_hashes: Sequence[str]) -> set[str]:
+        with self._database.read() as tx:
+            return contents.known(tx, content_hashes)
+
     def known_blobs(self, blob_ids: Sequence[str]) -> set[str]:
         with self._database.read() as tx:
             return document_rows.known_blobs(tx, blob_ids)
@@ -275,6 +291,14 @@ class SqlIndexStore:
         inside = None if where is None or is_open(where) else replace(where, collection=None)
         with self._database.read() as tx:
             return words.search(tx, collection, query, limit=limit, where=inside)
+
+    def vectors(self, collection: Collection, document_ids: Sequence[int]) -> Mapping[int, Any]:
+        with self._database.read() as tx:
+            return contents.vectors(tx, collection, document_ids)
+
+    def indexed(self, collection: Collection, document_ids: Sequence[int] | None = None) -> list[Indexed]:
+        with self._database.read() as tx:
+            return contents.indexed(tx, collection, document_ids)
 
     def hits(self, collection: Collection, chunks: Sequence[Scored]) -> Sequence[Hit]:
         with self._database.read() as tx:
