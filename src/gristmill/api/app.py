@@ -20,6 +20,7 @@ from gristmill.api.routes import (
     documents,
     engine,
     health,
+    images,
     index,
     live,
     metrics,
@@ -50,6 +51,7 @@ _GUARDED = tuple(
         versions,
         index,
         search,
+        images,
         collections,
         snapshots,
         tasks,
@@ -86,7 +88,18 @@ def create_app(app: Gristmill) -> FastAPI:
         ],
     )
     # Put together before threads ask: two that ask at once could get one each, with caches of their own.
-    _ = (app.documents, app.searcher, app.keys, app.tickets, app.metrics, app.alert_watch, app.posting, app.schedules)
+    _ = (
+        app.documents,
+        app.datasets,
+        app.images,
+        app.searcher,
+        app.keys,
+        app.tickets,
+        app.metrics,
+        app.alert_watch,
+        app.posting,
+        app.schedules,
+    )
     api.state.gristmill = app
     api.state.hub = Hub(app)
     api.state.waiting_room = WaitingRoom(WAITING_SEATS)

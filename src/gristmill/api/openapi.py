@@ -26,6 +26,7 @@ TAGS = [
     {"name": "documents", "description": "Hand documents in, look at them, remove them."},
     {"name": "index", "description": "Index registered documents."},
     {"name": "search", "description": "Find what was indexed."},
+    {"name": "images", "description": "Build datasets of images, and find images by image."},
     {"name": "collections", "description": "Named sets that are searched as a whole."},
     {"name": "versions", "description": "What documents and collections were before, and the way back."},
     {"name": "tasks", "description": "Every tracked unit of work."},

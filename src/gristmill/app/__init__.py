@@ -161,6 +161,7 @@ class Gristmill:
             self.tasks,
             self.embedders,
             self.settings,
+            self.engines,
             self.clock,
             progress=self.paths.progress if progress is None else progress.expanduser(),
         )

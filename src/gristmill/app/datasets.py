@@ -15,10 +15,11 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from gristmill.app.embedders import Embedders
+from gristmill.app.engines import Engines
 from gristmill.clock import Clock, to_rfc3339
 from gristmill.embed.images.registry import IMAGE_EMBEDDERS
 from gristmill.engines.local import LOCAL
-from gristmill.errors import Conflict, NotFound, error_from
+from gristmill.errors import Conflict, GristmillError, NotFound, Unavailable, error_from
 from gristmill.index.model import Collection, Document, DocumentFilter, DocumentState
 from gristmill.index.ports import IndexStore
 from gristmill.messages import render
@@ -35,6 +36,8 @@ _DATASET = "build_dataset"
 _MOST_TOLD = 100
 """Failures that are told along with the progress."""
 _WRITE_SECONDS = 0.25
+_LOOK_SECONDS = 0.25
+"""How long an answer waits for the word of a broker."""
 _SETTLED_SECONDS = 60.0
 """A file that has not changed for so long, and says that all is over, is not looked at again."""
 
@@ -45,8 +48,12 @@ class Mode:
 
     name: str
     """The engine, ``local`` for this machine alone."""
-    reason: str | None = None
+    fault: GristmillError | None = None
     """What is wrong with the engine that would have carried them."""
+
+    def reason(self, language: str) -> str | None:
+        """The same for a person."""
+        return None if self.fault is None else self.fault.message(language)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +89,7 @@ class Datasets:
         tasks: TaskService,
         embedders: Embedders,
         settings: Settings,
+        engines: Engines,
         clock: Clock,
         *,
         progress: Path,
@@ -91,6 +99,7 @@ class Datasets:
         self._tasks = tasks
         self._embedders = embedders
         self._settings = settings
+        self._engines = engines
         self._clock = clock
         self._progress = progress
 
@@ -138,14 +147,18 @@ class Datasets:
             payload["root"] = str(root)
         return self._tasks.submit(BUILD, payload, **options)
 
-    def mode(self, *, distributed: bool) -> Mode:
-        """Where the images of a build are computed now."""
+    def mode(self, *, distributed: bool, fresh: bool = False) -> Mode:
+        """Where the images of a build are computed, as far as is known, or as it turns out to be now."""
         if not distributed:
             return Mode(name=LOCAL)
-        health = self._tasks.engine.health()
-        if "falls_back_to" in health:
-            return Mode(name=health["falls_back_to"], reason=health["reason"])
-        return Mode(name=self._tasks.engine.name)
+        if fresh:
+            self._engines.look(timeout_seconds=_LOOK_SECONDS)
+        health = self._engines.switch.health()
+        for member in (health, *health.get("engines", {}).values()):
+            if "falls_back_to" in member:
+                fault = Unavailable(member["reason"], **member.get("facts", {}))
+                return Mode(name=member["falls_back_to"], fault=fault)
+        return Mode(name=self._engines.switch.name)
 
     def get(self, task_id: str) -> Build:
         """How far a build is; :class:`NotFound` (``task_not_found``) if no task of that id builds anything."""
@@ -223,7 +236,7 @@ class Datasets:
             done = result["embedded"] + result["reused"]
             counts = {"total": result["total"], "done": done, "failed": result["failed"], "skipped": result["skipped"]}
         status = task.state if ended is None else TaskState.COMPLETED
-        mode = self.mode(distributed=task.payload.get("distributed", True))
+        mode = self.mode(distributed=task.payload["distributed"])
         is_over = status.is_final
         error = None if task.error is None or status is TaskState.COMPLETED else task.error
         language = self._settings.language
@@ -237,8 +250,9 @@ class Datasets:
             **counts,
             "progress": 100 if status is TaskState.COMPLETED else progress.percent,
             "eta_seconds": eta_seconds(task, self._clock.now()),
-            "distributed": task.payload.get("distributed", True),
+            "distributed": task.payload["distributed"],
             "mode": mode.name,
+            "reason": mode.reason(language),
             "computed_by": self.computed_by(task.id),
             "message": self.message(task.payload["dataset"], status, counts, mode, language),
             "error": None if error is None else {"code": error.code, "message": error.message(language)},
@@ -253,8 +267,8 @@ class Datasets:
     def message(dataset: str, status: TaskState, counts: Mapping[str, Any], mode: Mode, language: str) -> str:
         """Where a dataset's build stands, for a person."""
         facts = {**counts, "dataset": dataset, "total": counts["total"] or 0}
-        if status is TaskState.PROCESSING and mode.reason is not None:
-            return render("dataset_falls_back", {**facts, "reason": render(mode.reason, {}, language)}, language)
+        if status is TaskState.PROCESSING and mode.fault is not None:
+            return render("dataset_falls_back", {**facts, "reason": mode.reason(language)}, language)
         return render(f"dataset_{status.value}", facts, language)
 
     @contextmanager

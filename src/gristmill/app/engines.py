@@ -158,6 +158,13 @@ class Engines:
             claims.append(LOCAL)
         return claims
 
+    def look(self, *, timeout_seconds: float) -> None:
+        """Have the engines in force look for their brokers now, so that :meth:`Engine.health` says how it is."""
+        for name in self.policy().shares:
+            member = self.members.get(name)
+            if isinstance(member, BrokerEngine):
+                member.look(timeout_seconds=timeout_seconds)
+
     def described(self, depths: Iterable[QueueDepth]) -> dict[str, Any]:
         """What is in force, how each engine does, and how much waits and runs on it: plain values, to be shown."""
         policy = self.policy(fresh=True)

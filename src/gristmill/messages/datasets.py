@@ -43,9 +43,7 @@ MESSAGES: Mapping[str, Message] = {
         "没有数据集“{dataset}”。现有：{known}。数据集是 GRISTMILL_IMAGES__ROOT 中的一个文件夹。",
     ),
     "dataset_pending": Message("{dataset}: waits for a worker.", "{dataset}：正在等待工作进程。"),
-    "dataset_processing": Message(
-        "{dataset}: {done} of {total} images.", "{dataset}：已完成 {done}/{total} 张图片。"
-    ),
+    "dataset_processing": Message("{dataset}: {done} of {total} images.", "{dataset}：已完成 {done}/{total} 张图片。"),
     "datasets_build_queued": Message("Building {count} datasets", "正在构建 {count} 个数据集"),
     "datasets_build_queued_locally": Message(
         "Building {count} datasets with local workers. {reason}", "正在用本地进程构建 {count} 个数据集。{reason}"

@@ -26,7 +26,7 @@ from gristmill.pipelines.fetching import Fetcher
 from gristmill.settings.model import ImageSettings
 from gristmill.steps.image.decode import Picture, decode
 from gristmill.steps.image.fingerprint import difference_hash
-from gristmill.steps.image.thumbnail import thumbnail
+from gristmill.steps.image.thumbnail import shrunk, thumbnail
 from gristmill.steps.image.thumbnails import Thumbnails
 from gristmill.steps.model import Fetched
 from gristmill.tasks.model import Completed, Effect, Failed, Outcome, TaskError
@@ -199,15 +199,15 @@ class ImageIndexer:
             if fetched is not None and fetched.path is not None and fetched.path.is_relative_to(context.temp_dir):
                 # A batch of large files must not lie there all at once.
                 fetched.path.unlink(missing_ok=True)
-        small = thumbnail(picture.image, self._settings.thumbnail_pixels)
-        self._thumbnails.keep(fetched.content_hash, small)
+        small = shrunk(picture.image, self._settings.thumbnail_pixels)
+        self._thumbnails.keep(fetched.content_hash, thumbnail(small, self._settings.thumbnail_pixels))
         batch.looked.append(
             _Looked(
                 document=document,
                 collection=collection,
                 fetched=fetched,
                 picture=picture,
-                fingerprint=difference_hash(picture.image),
+                fingerprint=difference_hash(small),
                 mtime_ns=mtime_ns,
             )
         )

@@ -16,6 +16,7 @@ from tests.material.words import ENGLISH
 PNG = images.encoded(images.photograph(), "PNG")
 JPEG = images.encoded(images.photograph(), "JPEG")
 WEBP = images.encoded(images.photograph(), "WEBP")
+HEIC = next(data for name, _, data in images.formats() if name == "a.heic")
 SOUND = [data for _, _, data in images.formats()] + [
     images.encoded(images.photograph(64, 64), "JPEG", progressive=True),
     images.turned(images.corners(), 6, "TIFF"),
@@ -96,12 +97,18 @@ def test_directories_of_a_tiff_that_point_at_each_other_come_to_an_end() -> None
     assert decode(images.fetched(bytes(data)), max_pixels=10**8, side=64).frames >= 1
 
 
+def test_note_of_a_nameless_kind_beside_a_heic_picture_does_not_end_the_process() -> None:
+    bent = HEIC.replace(b"\0\2\0\0Exif", b"\0\2\0\0Exi\xff")
+
+    assert bent != HEIC
+    assert decode(images.fetched(bent), max_pixels=10**8, side=64).width == 64
+
+
 def test_format_whose_library_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "_pi_heif", None)
-    heic = next(data for name, _, data in images.formats() if name == "a.heic")
 
     with pytest.raises(StepFailed, match=r"gristmill\[images\]"):
-        decode(images.fetched(heic), max_pixels=10**8, side=64)
+        decode(images.fetched(HEIC), max_pixels=10**8, side=64)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
