@@ -33,6 +33,13 @@ __all__ = ["Build", "DatasetBuild", "Datasets", "Mode"]
 
 BUILD = "build_index"
 _DATASET = "build_dataset"
+_STANDS = {
+    TaskState.PENDING: "dataset_pending",
+    TaskState.PROCESSING: "dataset_processing",
+    TaskState.COMPLETED: "dataset_completed",
+    TaskState.FAILED: "dataset_failed",
+    TaskState.CANCELLED: "dataset_cancelled",
+}
 _MOST_TOLD = 100
 """Failures that are told along with the progress."""
 _WRITE_SECONDS = 0.25
@@ -269,7 +276,7 @@ class Datasets:
         facts = {**counts, "dataset": dataset, "total": counts["total"] or 0}
         if status is TaskState.PROCESSING and mode.fault is not None:
             return render("dataset_falls_back", {**facts, "reason": mode.reason(language)}, language)
-        return render(f"dataset_{status.value}", facts, language)
+        return render(_STANDS[status], facts, language)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

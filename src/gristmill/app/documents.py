@@ -5,11 +5,12 @@ Registers and submits; reading and parsing happen in workers.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from gristmill.app.embedders import Embedders
-from gristmill.errors import InvalidInput, LimitExceeded, NotFound
+from gristmill.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from gristmill.index.model import Collection, Document, NewDocument, Origin
 from gristmill.index.ports import BlobStore, IndexStore
 from gristmill.index.recipe import Selection, select_stale
@@ -143,8 +144,10 @@ class Documents:
 
     def reembed(self, collection: str, embedder: str) -> Task:
         """Queue a change of the collection's embedder; the old vectors answer until the new ones are complete."""
-        self._index.collection(collection)
+        space = self._index.collection(collection).space
         self._embedders.collection_settings(self._settings.index, embedder=embedder)
+        if self._embedders.is_of_images(space) or self._embedders.is_of_images(replace(space, embedder=embedder)):
+            raise Conflict("collection_of_images", collection=collection)
         payload = {"collection": collection, "embedder": embedder}
         return self._tasks.submit("reembed_collection", payload, collection=collection)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from gristmill.errors import InvalidInput, StepFailed
 from gristmill.ids import derived_id
-from gristmill.index.model import Document, DocumentFilter, DocumentState, Material
+from gristmill.index.model import Document, DocumentFilter, DocumentState
 from gristmill.index.ports import IndexStore
 from gristmill.index.recipe import fingerprint, select_stale
 from gristmill.kinds import BuildDataset
@@ -135,7 +135,7 @@ class DatasetBuilder:
             place=folder,
             root=real_root,
             unit="images",
-            document=lambda path, root: replace(file_document(path, root), material=Material.IMAGE),
+            document=file_document,
         )
         if found.is_empty:
             self._prune(context, payload, folder, found)

@@ -5,7 +5,7 @@ reads the environment; :mod:`gristmill.settings.load` does.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -34,6 +34,10 @@ __all__ = [
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+_Mean = Annotated[float, Field(ge=0, le=1)]
+_Deviation = Annotated[float, Field(gt=0, le=10)]
 
 
 class DatabaseSettings(_Section):
@@ -173,10 +177,10 @@ class ImageSettings(_Section):
         None, description="The text encoder that belongs to it, if images are to be found by words."
     )
     onnx_tokenizer: Path | None = Field(None, description="The `tokenizer.json` of the text encoder.")
-    onnx_mean: tuple[float, float, float] = Field(
+    onnx_mean: tuple[_Mean, _Mean, _Mean] = Field(
         (0.48145466, 0.4578275, 0.40821073), description="Subtracted from red, green and blue, of 0 to 1."
     )
-    onnx_std: tuple[float, float, float] = Field(
+    onnx_std: tuple[_Deviation, _Deviation, _Deviation] = Field(
         (0.26862954, 0.26130258, 0.27577711), description="What red, green and blue are then divided by."
     )
     http_base_url: str | None = Field(None, description="Base URL of a service that embeds images, for `image-http`.")

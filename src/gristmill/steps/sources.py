@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from gristmill.errors import InvalidInput
 from gristmill.index.model import Material, NewDocument, Origin
 from gristmill.steps.formats import BY_SUFFIX, Format
+from gristmill.steps.image.formats import is_image_name
 from gristmill.steps.names import shortened
 
 __all__ = ["address_document", "check_url", "file_document", "is_url", "material_of", "printable", "walk_files"]
@@ -70,6 +71,8 @@ def address_document(url: str) -> NewDocument:
 
 def material_of(name: str) -> Material:
     """What kind of material a file of that name is."""
+    if is_image_name(name):
+        return Material.IMAGE
     return Material.CODE if BY_SUFFIX.get(PurePath(name).suffix.lower()) is Format.CODE else Material.TEXT
 
 

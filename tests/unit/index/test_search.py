@@ -43,9 +43,15 @@ def meanings() -> Meanings:
     return Meanings()
 
 
+def any_text(space: Space) -> bool:
+    return space.dimension > 0
+
+
 @pytest.fixture
 def searcher(shelf: Shelf, meanings: Meanings) -> Searcher:
-    return Searcher(shelf.store, embed_query=meanings, query_terms=query_tokens, token_spans=token_spans)
+    return Searcher(
+        shelf.store, embed_query=meanings, query_terms=query_tokens, token_spans=token_spans, reads_text=any_text
+    )
 
 
 def texts(page: SearchPage) -> list[str]:
@@ -199,6 +205,7 @@ def test_switch_of_models_in_the_middle_of_a_search_is_not_noticed(shelf: Shelf)
         embed_query=embed_while_the_collection_switches,
         query_terms=query_tokens,
         token_spans=token_spans,
+        reads_text=any_text,
     )
 
     hit = searcher.search("apple", collection="books").hits[0]
@@ -221,7 +228,9 @@ def test_hits_that_are_replaced_before_they_are_read_are_looked_for_again(
         return read(*found)
 
     monkeypatch.setattr(shelf.store, "hits", overtaken)
-    searcher = Searcher(shelf.store, embed_query=meanings, query_terms=query_tokens, token_spans=token_spans)
+    searcher = Searcher(
+        shelf.store, embed_query=meanings, query_terms=query_tokens, token_spans=token_spans, reads_text=any_text
+    )
 
     assert sorted(texts(searcher.search("quokka", collection="books"))) == ["quokka now", "wombat now"]
 
@@ -232,7 +241,9 @@ def test_hybrid_fails_as_the_model_does_and_leaves_no_search_by_words_behind(she
     def no_model(_space: Space, _text: str, /) -> Any:
         raise Unavailable("database_busy")
 
-    searcher = Searcher(shelf.store, embed_query=no_model, query_terms=query_tokens, token_spans=token_spans)
+    searcher = Searcher(
+        shelf.store, embed_query=no_model, query_terms=query_tokens, token_spans=token_spans, reads_text=any_text
+    )
 
     with pytest.raises(Unavailable):
         searcher.search("engine", collection="books")

@@ -167,7 +167,7 @@ def _region(value: Any) -> Any:
         return value
     found = _NUMBERS.fullmatch(value)
     if found is None:
-        raise PydanticCustomError("region_unreadable", "not a region", {"field": "region", "value": value[:80]})
+        raise PydanticCustomError("region_unreadable", "not a region", {"value": value[:80]})
     return dict(zip(("x", "y", "width", "height"), map(int, found.groups()), strict=True))
 
 
