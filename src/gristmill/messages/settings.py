@@ -65,4 +65,8 @@ MESSAGES: Mapping[str, Message] = {
         en="{file} cannot be read ({reason}). Check its permissions, and that it is UTF-8 text.",
         zh="无法读取 {file}（{reason}）。请检查其权限，并确认它是 UTF-8 文本。",
     ),
+    "setting_wrong_length": Message(
+        "{field} is '{value}', which has not {count} values. Give {count}, with commas between them.",
+        "{field} 的值为 '{value}'，不是 {count} 个值。请给出 {count} 个值，以逗号分隔。",
+    ),
 }

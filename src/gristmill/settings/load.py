@@ -29,6 +29,7 @@ _LEVELS = {"warn": "warning", "critical": "error", "fatal": "error"}
 _REDIS_URL = re.compile(r"(rediss?|unix)://")
 _SERVICE_LINK = re.compile(r"tcp://.*:(\d+)")
 
+_WRONG_LENGTH = frozenset({"missing", "too_long"})
 _RULES: Mapping[str, str] = {
     "int_parsing": "setting_not_whole_number",
     "int_parsing_size": "setting_not_whole_number",
@@ -219,6 +220,8 @@ def _refusal(fault: ErrorDetails, merged: _Layer) -> InvalidInput:
         return InvalidInput(fault["type"], **facts, **fields)
     value = _HIDDEN if leaf.holds(SecretStr) else str(fault["input"])[:80]
     facts = {"field": merged[keys].name, "value": value}
+    if fault["type"] in _WRONG_LENGTH and leaf.many:
+        return InvalidInput("setting_wrong_length", **facts, count=len(get_args(leaf.field.annotation)))
     match _RULES.get(fault["type"]):
         case None:
             return InvalidInput("setting_not_text", **facts)
@@ -230,11 +233,17 @@ def _refusal(fault: ErrorDetails, merged: _Layer) -> InvalidInput:
             return InvalidInput(rule, **facts, range=", ".join(_bounds(leaf)))
 
 
+def _item_rules(leaf: names.Leaf) -> tuple[Any, ...]:
+    """The rules for each value of a list of numbers."""
+    rules = next((getattr(part, "__metadata__", ()) for part in get_args(leaf.field.annotation)), ())
+    return tuple(each for rule in rules for each in getattr(rule, "metadata", ()))
+
+
 def _bounds(leaf: names.Leaf) -> list[str]:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     return [
         f"{sign} {getattr(rule, name)}"
-        for rule in leaf.field.metadata
+        for rule in (*leaf.field.metadata, *_item_rules(leaf))
         for name, sign in signs.items()
         if getattr(rule, name, None) is not None
     ]

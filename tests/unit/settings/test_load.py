@@ -311,12 +311,30 @@ class TestRefusals:
         assert error.code == "setting_overlap_too_large"
         assert str(error).startswith("GRISTMILL_INDEX__CHUNK_OVERLAP is 800, more than half of index.chunk_size")
 
+    @pytest.mark.parametrize(
+        ("text", "code", "told"),
+        [
+            ("0.1,0.2", "setting_wrong_length", "Give 3"),
+            ("0.1,0.2,0.3,0.4", "setting_wrong_length", "Give 3"),
+            ("0.1,0.2,3", "setting_out_of_range", "≥ 0, ≤ 1"),
+            ("0.1,0.2,blue", "setting_not_number", "≥ 0, ≤ 1"),
+        ],
+    )
+    def test_settings_refusal_of_several_numbers_says_how_many_and_within_what(
+        self, text: str, code: str, told: str
+    ) -> None:
+        error = refusal({"GRISTMILL_IMAGES__ONNX_MEAN": text})
+
+        assert error.code == code
+        assert told in str(error)
+
     def test_settings_numbers_all_have_a_range_to_name(self) -> None:
         numbers = [leaf for leaf in LEAVES.values() if leaf.holds(int) or leaf.holds(float)]
 
         assert numbers
-        lists = [leaf.dotted for leaf in numbers if isinstance(leaf.field.get_default(), tuple)]
-        assert [leaf.dotted for leaf in numbers if not leaf.field.metadata] == lists
+        # Lists of numbers have a range for each.
+        single = [leaf for leaf in numbers if not leaf.many]
+        assert [leaf.dotted for leaf in single if not leaf.field.metadata] == []
 
 
 def test_settings_import_stays_light() -> None:
