@@ -37,6 +37,10 @@ _NAMES = (
     "engines",
     "compare",
     "quality",
+    "images",
+    "naive_images",
+    "image_quality",
+    "image_search",
 )
 _PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
 _FIGURES = re.compile(r"(.*<!-- figures -->\n\n## Figures\n\n)(.*)(<!-- end of figures -->.*)", re.DOTALL)
@@ -59,6 +63,7 @@ def main() -> int:
         metavar="NAME",
         help="with which to index and search  [default: multilingual fast quality]",
     )
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="photographs  [default: those of installed packages]")
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(_NAMES):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(_NAMES)}")
@@ -70,6 +75,7 @@ def main() -> int:
         library_mb=asked.library_mb or 100,
         chunks=tuple(asked.chunks or ([2_000] if asked.quick else [10_000, 100_000])),
         embedders=tuple(asked.embedders or (["multilingual"] if asked.quick else ["multilingual", "fast", "quality"])),
+        photos=asked.photos,
     )
     # Ended from outside, the directories and processes of the benchmark must go as they do after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -61,6 +61,8 @@ class Options:
     chunks: tuple[int, ...] = (10_000, 100_000)
     library_mb: int = 100
     embedders: tuple[str, ...] = ("multilingual", "fast", "quality")
+    photos: Path | None = None
+    """A folder of photographs; those that installed packages bring without one."""
 
     def pick(self, full: int, quick: int) -> int:
         """A number of rounds, tasks or seconds."""

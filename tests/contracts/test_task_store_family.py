@@ -288,3 +288,66 @@ def test_parent_that_was_lost_between_generations_has_each_child_once(bench: Ben
     children = bench.store.find(TaskFilter(parent_id=parent.id), limit=1000)
     assert sorted(child.id for child in children) == sorted(child.id for child in waiting.spawn)
     assert {tuple(bench.history(child)) for child in children} == {("submitted",)}
+
+
+def images(done: int, *, failed: int = 0, skipped: int = 0) -> Progress:
+    return Progress(unit="images", done=done, failed=failed, skipped=skipped, total=done + failed + skipped)
+
+
+def test_completed_child_counts_with_its_own_numbers_where_its_parent_counts_in_its_unit(bench: Bench) -> None:
+    parent, children = bench.waiting(3, progress=Progress(unit="images", skipped=5, total=100))
+
+    _end_child(bench, children[0], Completed(progress=images(30, failed=2)))
+    _end_child(bench, children[1], Completed(progress=images(28, skipped=4)))
+    now = bench.get(parent).progress
+
+    assert (now.done, now.failed, now.skipped, now.total) == (58, 2, 9, 100)
+
+
+def test_children_that_end_together_count_together(bench: Bench) -> None:
+    parent, children = bench.waiting(3, progress=Progress(unit="images", total=100))
+    taken = [bench.take(child.id) for child in children[:2]]
+
+    bench.store.finish_all([(task.id, task.lease, Completed(progress=images(10, failed=1))) for task in taken])
+
+    assert (bench.get(parent).progress.done, bench.get(parent).progress.failed) == (20, 2)
+
+
+@pytest.mark.parametrize("unit", ["pages", "tasks", ""])
+def test_child_that_counts_in_another_unit_or_in_tasks_is_one(bench: Bench, unit: str) -> None:
+    kept = Progress(unit="tasks" if unit == "tasks" else "images", total=2)
+    parent, children = bench.waiting(2, progress=kept)
+
+    _end_child(bench, children[0], Completed(progress=Progress(unit=unit, done=40, failed=3)))
+
+    assert (bench.get(parent).progress.done, bench.get(parent).progress.failed) == (1, 0)
+
+
+def test_child_that_did_not_complete_is_one_failure_whatever_it_had_counted(bench: Bench) -> None:
+    parent, children = bench.waiting(2, progress=Progress(unit="images", total=64))
+
+    _end_child(bench, children[0], Failed(error=ERROR, progress=images(20)))
+
+    assert (bench.get(parent).progress.done, bench.get(parent).progress.failed) == (0, 1)
+
+
+def test_children_that_ended_before_their_parent_waited_have_counted_alike(bench: Bench) -> None:
+    parent = bench.started()
+    spawn = children_of(parent)
+    with interrupted():
+        bench.end(parent, Waiting(spawn=spawn, progress=Progress(unit="images", total=1000)))
+    (early,) = bench.claim(ids=[spawn[0].id])
+    bench.end(early, Completed(progress=images(7, failed=3)))
+
+    bench.end(parent, Waiting(spawn=spawn, progress=Progress(unit="images", total=1000)))
+
+    assert (bench.get(parent).progress.done, bench.get(parent).progress.failed) == (7, 3)
+
+
+def test_units_done_are_told_by_engine(bench: Bench) -> None:
+    parent, children = bench.waiting(3, progress=Progress(unit="images", total=100))
+    for child, done in zip(children, (10, 20, 0), strict=True):
+        _end_child(bench, child, Completed(progress=images(done)))
+
+    assert bench.store.done_by_engine(TaskFilter(parent_id=parent.id)) == {children[0].engine: 30}
+    assert bench.store.done_by_engine(TaskFilter(parent_id=children[0].id)) == {}

