@@ -216,7 +216,7 @@ class Datasets:
             return
         with self._alone():
             there = _read(place)
-            if there.get("created_at", "") > (to_rfc3339(task.created_at) or ""):
+            if there.get("number", 0) > task.number:
                 return
             # Read again: another process may have told of a later moment in between.
             _write(place, self._told(self._store.get(task_id), ended))
@@ -249,6 +249,7 @@ class Datasets:
         language = self._settings.language
         return {
             "dataset": task.payload["dataset"],
+            "number": task.number,
             "task_id": task.id,
             "build_task_id": task.parent_id,
             "status": status.value,

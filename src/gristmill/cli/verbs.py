@@ -27,6 +27,7 @@ VERBS: Mapping[str, Verb] = {
     "scheduler": Verb("scheduler", "Run the sweeper and the schedules in the foreground, without a worker."),
     "index": Verb("index", "Index files, folders and web pages."),
     "search": Verb("search", "Search what was indexed."),
+    "images": Verb("images", "Build image datasets, find images by image, report duplicates."),
     "documents": Verb("documents", "List, show, register and delete documents."),
     "collections": Verb("collections", "List, show, change and delete collections."),
     "versions": Verb("versions", "List, compare and roll back versions; snapshots of collections."),

@@ -57,7 +57,26 @@ MESSAGES: Mapping[str, Message] = {
     "cli_data": Message(en="Data directory: {data}", zh="数据目录：{data}"),
     "cli_database_current": Message(en="The database is up to date.", zh="数据库已是最新。"),
     "cli_deleted": Message(en="Deleted {count} documents.", zh="已删除 {count} 个文档。"),
+    "cli_duplicates": Message(
+        en="{groups} groups with {count} redundant images; without them {megabytes} MB ({bytes} bytes) would be free.",
+        zh="共 {groups} 组，其中 {count} 张多余图片；删除后可释放 {megabytes} MB（{bytes} 字节）。",
+    ),
     "cli_failed": Message(en="{count} failed:", zh="{count} 个失败："),
+    "cli_images_embedded": Message(
+        en="Embedded {count} images in {duration}: {rate} a second.",
+        zh="已嵌入 {count} 张图片，用时 {duration}：每秒 {rate} 张。",
+    ),
+    "cli_images_progress": Message(
+        en="{done} of {total} images done, {failed} failed, {skipped} unchanged, {rate} a second, {eta} to go",
+        zh="已完成 {done}/{total} 张图片，失败 {failed}，未变化 {skipped}，每秒 {rate} 张，剩余 {eta}",
+    ),
+    "cli_images_queued": Message(
+        en="Queued {names}. Follow it: gristmill tasks watch {task_id}",
+        zh="已排队 {names}。查看进度：gristmill tasks watch {task_id}",
+    ),
+    "cli_images_removed": Message(
+        en="{count} removed, because their files are gone.", zh="已移除 {count} 张图片，因为其文件已不存在。"
+    ),
     "cli_indexed": Message(
         en="Indexed {count} documents into {collection} in {duration}: {chunks} chunks "
         "({embedded} embedded, {reused} reused, {deleted} deleted).",
@@ -81,9 +100,13 @@ MESSAGES: Mapping[str, Message] = {
         zh="还没有集合。请先建立索引：gristmill index 路径。",
     ),
     "cli_no_documents": Message(en="No documents match.", zh="没有符合条件的文档。"),
+    "cli_no_duplicates": Message(
+        en="There are no duplicates in {collection}.", zh="集合 {collection} 中没有重复图片。"
+    ),
     "cli_no_hits": Message(
         en="Nothing in {collection} matches “{query}”.", zh="集合 {collection} 中没有与“{query}”匹配的内容。"
     ),
+    "cli_no_images": Message(en="No image in {names} is that much alike.", zh="{names} 中没有如此相似的图片。"),
     "cli_no_keys": Message(
         en="There are no keys: the API is open to this machine alone.", zh="没有密钥：API 仅对本机开放。"
     ),
@@ -134,6 +157,19 @@ MESSAGES: Mapping[str, Message] = {
     "cli_tasks": Message(en="Tasks: {counts}", zh="任务：{counts}"),
     "cli_tasks_cancelled": Message(en="Asked {count} tasks to stop.", zh="已请求停止 {count} 个任务。"),
     "cli_tasks_retried": Message(en="{count} tasks run again.", zh="{count} 个任务将重新运行。"),
+    "cli_text_later": Message(
+        en="Text in {count} images is read in the background; they can be searched by image already.",
+        zh="{count} 张图片中的文字将在后台识别；现在已可按图片搜索。",
+    ),
+    "cli_text_now": Message(
+        en="Reading the text in {count} images; they can be searched by image already. Ctrl-C leaves this to the next "
+        "worker, as --no-text does.",
+        zh="正在识别 {count} 张图片中的文字；现在已可按图片搜索。按 Ctrl-C 可留给下一个工作进程，与 --no-text 相同。",
+    ),
+    "cli_text_read": Message(
+        en="Text was found in {with_text} of {images} images; {failed} could not be read.",
+        zh="{images} 张图片中有 {with_text} 张含有文字；{failed} 张无法识别。",
+    ),
     "cli_unchanged": Message(en="{count} unchanged.", zh="{count} 个未变化。"),
     "cli_up": Message(en="Gristmill is up at {url}", zh="Gristmill 已在 {url} 启动"),
     "cli_was_running": Message(
@@ -142,6 +178,15 @@ MESSAGES: Mapping[str, Message] = {
     "data_unusable": Message(
         en="The data directory {data} cannot be used ({reason}). Check its permissions, or choose another with --data.",
         zh="数据目录 {data} 无法使用（{reason}）。请检查其权限，或用 --data 指定其他目录。",
+    ),
+    "dataset_folder_missing": Message(
+        en="There is no folder {value}, and no dataset of that name in images.root. There are: {known}. Give the path of "
+        "a folder of images.",
+        zh="没有文件夹 {value}，images.root 中也没有该名称的数据集。现有：{known}。请给出图片文件夹的路径。",
+    ),
+    "dataset_named_twice": Message(
+        en="{one} and {other} would both become the dataset {value}. Rename one of the folders, or build one alone.",
+        zh="{one} 和 {other} 会成为同一个数据集 {value}。请重命名其中一个文件夹，或只构建一个。",
     ),
     "doctor_api_answers": Message(en="answers at {url}", zh="{url} 有响应"),
     "doctor_api_remedy": Message(
@@ -223,6 +268,11 @@ MESSAGES: Mapping[str, Message] = {
     "no_files_found": Message(
         en="There is no file of a known format in {name}. Name files directly, or another folder.",
         zh="{name} 中没有已知格式的文件。请直接指定文件，或换一个文件夹。",
+    ),
+    "no_images_found": Message(
+        en="There is no image in {name}: no file ends in .jpg, .png, .webp, .gif, .tif, .bmp, .heic or .avif. Name "
+        "another folder.",
+        zh="{name} 中没有图片：没有以 .jpg、.png、.webp、.gif、.tif、.bmp、.heic 或 .avif 结尾的文件。请换一个文件夹。",
     ),
     "port_taken": Message(
         en="Cannot listen on {host}, port {port} ({reason}). Choose another with --port; 0 takes a free one.",

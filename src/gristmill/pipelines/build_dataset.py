@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from gristmill.errors import InvalidInput, StepFailed
+from gristmill.errors import InvalidInput, StepFailed, error_from
 from gristmill.ids import derived_id
 from gristmill.index.model import Document, DocumentFilter, DocumentState
 from gristmill.index.ports import IndexStore
@@ -173,15 +173,13 @@ class DatasetBuilder:
                         again.append([left["doc_id"]])
                 continue
             error = child.error or TaskError(code="task_was_cancelled", facts={"task_id": child.id}, type="Conflict")
-            if len(batch) == 1:
-                given_up.append({"doc_id": batch[0], "error": _as_json(error)})
-            elif child.state is TaskState.CANCELLED:
-                given_up += [{"doc_id": doc_id, "error": _as_json(error)} for doc_id in batch]
-            elif error.code in _SPLIT_AFTER:
-                again += [[doc_id] for doc_id in batch]
-            else:
-                # Nothing that an image could be blamed for: no model, no service.
+            if child.state is not TaskState.CANCELLED and error.code not in _SPLIT_AFTER:
+                # Nothing that an image could be blamed for, which would stand in the result: no model, no service.
                 return Failed(error=error)
+            if child.state is TaskState.CANCELLED or len(batch) == 1:
+                given_up += [{"doc_id": doc_id, "error": _as_json(error)} for doc_id in batch]
+            else:
+                again += [[doc_id] for doc_id in batch]
         return replace(
             plan,
             round=plan.round + 1,
@@ -251,10 +249,13 @@ class DatasetBuilder:
         if not errors:
             return {}
         collection = self._index.collection(payload.dataset)
-        return {
-            doc_id: {**errors[doc_id], "seen": fingerprint(document, collection)}
-            for doc_id, document in self._index.documents_by_id(list(errors)).items()
-        }
+        recorded: dict[int, Json] = {}
+        for doc_id, document in self._index.documents_by_id(list(errors)).items():
+            error = errors[doc_id]
+            may_pass = error_from(error["type"], error["code"], error["facts"]).transient
+            # What it was like when it killed its reader: it is left alone until it changes.
+            recorded[doc_id] = error if may_pass else {**error, "seen": fingerprint(document, collection)}
+        return recorded
 
     def _failures(
         self, context: TaskContext, payload: BuildDataset, folder: str, given_up: Mapping[int, Json]

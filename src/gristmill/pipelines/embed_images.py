@@ -231,7 +231,9 @@ class ImageIndexer:
         ]
 
         def write(tx: Any) -> Mapping[str, Any]:
-            published = self._index.publish_wholes(tx, prepared, keep_versions=self._keep_versions)
+            published: list[Publication] = []
+            if prepared:
+                published = self._index.publish_wholes(tx, prepared, keep_versions=self._keep_versions)
             for doc_id, size, mtime_ns in batch.touched:
                 self._index.touch(tx, doc_id, size=size, mtime_ns=mtime_ns)
             for document, error, seen in batch.failures:
