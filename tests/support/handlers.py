@@ -147,7 +147,24 @@ def open_with_test_kinds(settings: Settings) -> Gristmill:
 
 
 def _all_handlers(app: Gristmill) -> Mapping[str, Handler]:
-    return {**build.build_handlers(app), **_HANDLERS, "moody": moody, "family": family, "errand": errand}
+    handlers = build.build_handlers(app)
+    images = {"generate_embeddings": _evil_images(app, handlers["generate_embeddings"])}
+    return {**handlers, **images, **_HANDLERS, "moody": moody, "family": family, "errand": errand}
+
+
+def _evil_images(app: Gristmill, embed: Handler) -> Handler:
+    """Stands for decoders that crash or hang: of an image called ``killer`` or ``sleeper``."""
+
+    def run(context: TaskContext, payload: Any) -> Any:
+        names = {document.name for document in app.index.documents_by_id(payload.images).values()}
+        if "killer.jpg" in names:
+            signal.signal(signal.SIGABRT, signal.SIG_DFL)
+            os.abort()
+        if "sleeper.jpg" in names:
+            time.sleep(3600)
+        return embed(context, payload)
+
+    return run
 
 
 def main() -> None:

@@ -43,8 +43,8 @@ _STANDS = {
 _MOST_TOLD = 100
 """Failures that are told along with the progress."""
 _WRITE_SECONDS = 0.25
-_LOOK_SECONDS = 0.25
-"""How long an answer waits for the word of a broker."""
+_LOOK_SECONDS = 2.5
+"""How long an answer waits for the word of a broker: longer than it takes to find out that there is none."""
 _SETTLED_SECONDS = 60.0
 """A file that has not changed for so long, and says that all is over, is not looked at again."""
 
@@ -158,7 +158,7 @@ class Datasets:
         """Where the images of a build are computed, as far as is known, or as it turns out to be now."""
         if not distributed:
             return Mode(name=LOCAL)
-        if fresh:
+        if fresh and self._engines.switch.health()["ok"]:
             self._engines.look(timeout_seconds=_LOOK_SECONDS)
         health = self._engines.switch.health()
         for member in (health, *health.get("engines", {}).values()):
@@ -262,7 +262,8 @@ class Datasets:
             "mode": mode.name,
             "reason": mode.reason(language),
             "computed_by": self.computed_by(task.id),
-            "message": self.message(task.payload["dataset"], status, counts, mode, language),
+            "fell_back": 0 if result is None else result["fell_back"],
+            "message": self.message(task.payload["dataset"], status, counts, mode, result, language),
             "error": None if error is None else {"code": error.code, "message": error.message(language)},
             "failures": [failure(document, language) for document in self._dataset(task).failures] if is_over else [],
             "created_at": to_rfc3339(task.created_at),
@@ -272,9 +273,13 @@ class Datasets:
         }
 
     @staticmethod
-    def message(dataset: str, status: TaskState, counts: Mapping[str, Any], mode: Mode, language: str) -> str:
+    def message(
+        dataset: str, status: TaskState, counts: Mapping[str, Any], mode: Mode, result: Json | None, language: str
+    ) -> str:
         """Where a dataset's build stands, for a person."""
         facts = {**counts, "dataset": dataset, "total": counts["total"] or 0}
+        if status is TaskState.COMPLETED and result is not None and result["fell_back"]:
+            return render("dataset_fell_back", {**facts, "count": result["fell_back"]}, language)
         if status is TaskState.PROCESSING and mode.fault is not None:
             return render("dataset_falls_back", {**facts, "reason": mode.reason(language)}, language)
         return render(_STANDS[status], facts, language)

@@ -80,7 +80,8 @@ def build(
             seconds = time.monotonic() - began
             datasets = [one for built in builds for one in described(app, built, invocation.language)]
             _tell_built(invocation, datasets, seconds)
-            read = read_texts(invocation, app, builds, each_look=see_to_workers if text and not listening else None)
+            waits = text and not listening
+            read = read_texts(invocation, app, builds, each_look=see_to_workers if waits else None, by_others=listening)
     if read is not None and read["is_over"]:
         invocation.say("cli_text_read", **read)
     invocation.answer(
@@ -119,7 +120,7 @@ def _tell_built(invocation: Invocation, datasets: Sequence[dict[str, Any]], seco
             invocation.say("cli_images_removed", count=one["removed"])
         if one["error"] is not None:
             invocation.write(f"  {click.style(one['dataset'], fg='red')}: {one['error']['message']}")
-    embedded = sum(one["embedded"] for one in datasets)
+    embedded = sum(one["embedded"] + one["reused"] for one in datasets)
     if embedded:
         invocation.say(
             "cli_images_embedded", count=embedded, duration=duration(seconds), rate=f"{embedded / seconds:.1f}"

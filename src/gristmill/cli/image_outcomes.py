@@ -24,6 +24,7 @@ def described(app: "Gristmill", build: "Build", language: str) -> list[dict[str,
 
 def _dataset(app: "Gristmill", build: "Build", name: str, part: "DatasetBuild | None", language: str) -> dict[str, Any]:
     task = build.task if part is None else part.task
+    result = None if part is None else part.task.result
     # A dataset may take a moment longer to notice that its build was cancelled.
     state = task.state if task.state.is_final else build.task.state
     # Without a result there is what had been reached; without a part, nothing was begun.
@@ -32,7 +33,8 @@ def _dataset(app: "Gristmill", build: "Build", name: str, part: "DatasetBuild | 
         reached = part.task.progress
         counts |= {"embedded": reached.done, "skipped": reached.skipped, "failed": reached.failed}
         counts["total"] = reached.total or 0
-        counts |= {count: value for count, value in (part.task.result or {}).items() if count in counts}
+        counts |= {count: value for count, value in (result or {}).items() if count in counts}
+    stands = {**counts, "done": counts["embedded"] + counts["reused"]}
     return {
         "dataset": name,
         "task_id": task.id,
@@ -42,9 +44,7 @@ def _dataset(app: "Gristmill", build: "Build", name: str, part: "DatasetBuild | 
         "computed_by": {} if part is None else dict(part.computed_by),
         "error": None if task.error is None else _error(task, language),
         "failures": [] if part is None else _failures(app, part, language),
-        "message": app.datasets.message(
-            name, state, {**counts, "done": counts["embedded"] + counts["reused"]}, build.mode, language
-        ),
+        "message": app.datasets.message(name, state, stands, build.mode, result, language),
     }
 
 
@@ -65,23 +65,29 @@ def _failure(item: Mapping[str, Any], error: Mapping[str, Any] | None, language:
 
 
 def read_texts(
-    invocation: Invocation, app: "Gristmill", builds: "Sequence[Build]", *, each_look: Callable[[], None] | None
+    invocation: Invocation,
+    app: "Gristmill",
+    builds: "Sequence[Build]",
+    *,
+    each_look: Callable[[], None] | None,
+    by_others: bool,
 ) -> dict[str, Any] | None:
     """See to the text in the images of ``builds``, which is read when they are found by their looks already.
 
-    Waits for it with ``each_look``, unless interrupted; without it, says that others read it. None if there is none to
-    read.
+    Waits for it with ``each_look``, unless interrupted; without it, says who reads it: workers that run, ``by_others``,
+    or the next one. None if there is none to read.
     """
     tasks = _texts(app, builds)
     if not tasks:
         return None
     images = sum(len(task.payload["doc_ids"]) for task in tasks)
     if each_look is None:
-        invocation.note("cli_text_later", count=images)
+        invocation.note("cli_text_meanwhile" if by_others else "cli_text_later", count=images)
     else:
         invocation.note("cli_text_now", count=images)
         with suppress(KeyboardInterrupt):
-            tasks = [follow(invocation, app, task, each_look=each_look, cancels=False) for task in tasks]
+            for task in tasks:
+                follow(invocation, app, task, each_look=each_look, cancels=False)
         tasks = [app.tasks.get(task.id) for task in tasks]
     results = [task.result or {} for task in tasks]
     return {

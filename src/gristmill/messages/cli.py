@@ -58,8 +58,8 @@ MESSAGES: Mapping[str, Message] = {
     "cli_database_current": Message(en="The database is up to date.", zh="数据库已是最新。"),
     "cli_deleted": Message(en="Deleted {count} documents.", zh="已删除 {count} 个文档。"),
     "cli_duplicates": Message(
-        en="{groups} groups with {count} redundant images; without them {megabytes} MB ({bytes} bytes) would be free.",
-        zh="共 {groups} 组，其中 {count} 张多余图片；删除后可释放 {megabytes} MB（{bytes} 字节）。",
+        en="{groups} groups with {count} redundant images; without them {bytes} bytes ({megabytes} MB) would be free.",
+        zh="共 {groups} 组，其中 {count} 张多余图片；删除后可释放 {bytes} 字节（{megabytes} MB）。",
     ),
     "cli_failed": Message(en="{count} failed:", zh="{count} 个失败："),
     "cli_images_embedded": Message(
@@ -158,8 +158,12 @@ MESSAGES: Mapping[str, Message] = {
     "cli_tasks_cancelled": Message(en="Asked {count} tasks to stop.", zh="已请求停止 {count} 个任务。"),
     "cli_tasks_retried": Message(en="{count} tasks run again.", zh="{count} 个任务将重新运行。"),
     "cli_text_later": Message(
-        en="Text in {count} images is read in the background; they can be searched by image already.",
-        zh="{count} 张图片中的文字将在后台识别；现在已可按图片搜索。",
+        en="The text in {count} images is left to the next worker; they can be searched by image already.",
+        zh="{count} 张图片中的文字留给下一个工作进程识别；现在已可按图片搜索。",
+    ),
+    "cli_text_meanwhile": Message(
+        en="The text in {count} images is read in the background; they can be searched by image already.",
+        zh="{count} 张图片中的文字正在后台识别；现在已可按图片搜索。",
     ),
     "cli_text_now": Message(
         en="Reading the text in {count} images; they can be searched by image already. Ctrl-C leaves this to the next "

@@ -33,6 +33,11 @@ MESSAGES: Mapping[str, Message] = {
         "{dataset}: {done} of {total} images; computed by local workers meanwhile. {reason}",
         "{dataset}：已完成 {done}/{total} 张图片；期间由本地进程计算。{reason}",
     ),
+    "dataset_fell_back": Message(
+        "{dataset}: {total} images, {done} embedded, {skipped} unchanged, {failed} failed; {count} of them while the "
+        "broker was away.",
+        "{dataset}：共 {total} 张图片，已嵌入 {done}，未变化 {skipped}，失败 {failed}；其中 {count} 张在消息代理不可用时处理。",
+    ),
     "dataset_name_invalid": Message(
         "“{value}” cannot be a dataset. Give the name of a folder: printable, without slashes, not beginning with a dot, "
         "of at most 100 characters.",

@@ -66,6 +66,10 @@ class _Plan:
     same: int = 0
     """Images whose files were written anew with the same bytes."""
     failed: int = 0
+    fell_back: int = 0
+    """Images that were looked at while the engine that should have carried them could not."""
+    fault: str | None = None
+    """What was wrong with it then, as a code."""
     given_up: list[Json] = field(default_factory=list)
     """Images whose own task could not say why they failed: ``doc_id`` and ``error``."""
 
@@ -159,11 +163,15 @@ class DatasetBuilder:
         counts: Counter[str] = Counter()
         given_up = list(plan.given_up)
         retries = dict(plan.retries)
+        fault = plan.fault
         for number, batch in enumerate(plan.batches):
             child = children[_child_id(context.task, plan.round, number)]
             if child.state is TaskState.COMPLETED:
                 result = child.result or {}
                 counts.update({name: result.get(name, 0) for name in ("embedded", "reused", "failed", "skipped")})
+                if result.get("fault"):
+                    fault = result["fault"]
+                    counts["fell_back"] += result["images"]
                 for left in result.get("again", ()):
                     key = str(left["doc_id"])
                     retries[key] = retries.get(key, 0) + 1
@@ -190,6 +198,8 @@ class DatasetBuilder:
             reused=plan.reused + counts["reused"],
             same=plan.same + counts["skipped"],
             failed=plan.failed + counts["failed"],
+            fell_back=plan.fell_back + counts["fell_back"],
+            fault=fault,
         )
 
     def _children(self, parent: Task, payload: BuildDataset, plan: _Plan) -> list[NewTask]:
@@ -224,6 +234,8 @@ class DatasetBuilder:
             "removed": removed,
             "distributed": payload.distributed,
             "engines": dict(self._done_by_engine(context.task.id)),
+            "fell_back": plan.fell_back,
+            "fault": plan.fault,
         }
 
         def effect(tx: Any) -> None:

@@ -82,7 +82,8 @@ class _Batch:
 class ImageIndexer:
     """Handles ``generate_embeddings``, and images among the documents of ``index_document``.
 
-    ``report`` is told of the parent of a batch, whose progress may be shown elsewhere.
+    ``report`` is told of the parent of a batch, whose progress may be shown elsewhere; ``fault`` says what is wrong
+    with the engine that should carry batches, if anything is.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class ImageIndexer:
         *,
         keep_versions: int,
         report: Callable[[str], None],
+        fault: Callable[[], GristmillError | None],
     ) -> None:
         self._index = index
         self._fetcher = fetcher
@@ -103,6 +105,7 @@ class ImageIndexer:
         self._settings = settings
         self._keep_versions = keep_versions
         self._report = report
+        self._fault = fault
 
     def __call__(self, context: TaskContext, payload: GenerateEmbeddings) -> Outcome:
         """The whole task."""
@@ -167,8 +170,10 @@ class ImageIndexer:
                 batch.again.append((document, TaskError.of(error)))
         effect = self._effect(context, batch)
         context.progress("embed", unit="images", **batch.counts(), total=len(doc_ids))
+        fault = self._fault()
         result = {
             "images": len(doc_ids),
+            "fault": None if fault is None else fault.code,
             "failed": len(batch.failures),
             "skipped": batch.skipped,
             "again": [{"doc_id": document.id, "error": asdict(error)} for document, error in batch.again],

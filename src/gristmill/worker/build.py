@@ -44,6 +44,7 @@ def build_handlers(app: "Gristmill") -> "Mapping[str, Handler]":
         app.settings.images,
         keep_versions=keep_versions,
         report=app.datasets.report,
+        fault=lambda: app.datasets.mode(distributed=True).fault,
     )
     reads_text = app.settings.images.ocr == "auto" and is_available()
     indexer = DocumentIndexer(

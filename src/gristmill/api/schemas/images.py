@@ -103,7 +103,7 @@ class DatasetBuildView(Output):
             **counts,
             eta_seconds=None if eta is None else round(eta, 1),
             computed_by=dict(part.computed_by),
-            message=Datasets.message(part.dataset, task.state, counts, build.mode, language),
+            message=Datasets.message(part.dataset, task.state, counts, build.mode, task.result, language),
             failures=[FailureView(**failure(document, language)) for document in part.failures],
             result=None if task.result is None else dict(task.result),
             error=None if error is None else ErrorView(code=error.code, message=error.message(language)),

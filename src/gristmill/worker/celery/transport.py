@@ -1,6 +1,7 @@
-"""Celery's Redis transport, except that it survives what is no message: that is handed to whoever parks it.
+"""Celery's Redis transport, except that it survives what is no message, and a server that vanishes with messages in hand.
 
-Left to itself, a worker ends at the first such entry of a queue, and the entry is gone.
+What is no message is handed to whoever parks it. Left to itself, a worker ends at the first such entry of a queue, and
+the entry is gone; and it ends when it loses the connection between taking a message and acknowledging it.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,19 @@ def tolerate(connection: Connection, unreadable: Callable[[str, bytes], None]) -
     setattr(connection, _UNREADABLE, unreadable)
 
 
-class _Channel(redis.Channel):  # type: ignore[misc]  # Published without types.
+class _QoS(redis.QoS):  # type: ignore[misc]  # Published without types.
+    def restore_unacked(self, client: Any = None) -> Any:
+        """Put back what was not worked off; of a connection that is gone there is no way back."""
+        if self.channel.connection.client is None:
+            # Kombu would look for the server's address there, and Celery end the worker. The rows are found without.
+            self._delivered.clear()
+            return None
+        return super().restore_unacked(client)
+
+
+class _Channel(redis.Channel):  # type: ignore[misc]  # As above.
+    QoS = _QoS
+
     def _get_client(self) -> Any:
         channel, client = self, super()._get_client()
 
