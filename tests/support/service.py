@@ -109,12 +109,18 @@ def serving(data: Path, overrides: Mapping[str, Any] | None = None) -> Iterator[
 
 
 @contextmanager
-def working(data: Path, *, slots: int = 1, database: str | None = None) -> Iterator[None]:
-    """A worker process on ``data``, or on a ``database`` by URL, which ends with this block or with the test run."""
+def working(
+    data: Path, *, slots: int = 1, database: str | None = None, variables: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """A worker process on ``data``, or on a ``database`` by URL, which ends with this block or with the test run.
+
+    ``variables`` are settings of its own.
+    """
     command = [sys.executable, "-m", "gristmill.worker", "--data", str(data), "--concurrency", str(slots), "--attached"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRISTMILL_")}
     if database is not None:
         environment["GRISTMILL_DATABASE__URL"] = database
+    environment |= variables or {}
     source = str(Path(__file__).parents[2] / "src")
     worker = subprocess.Popen(
         command, env={**environment, "PYTHONPATH": source}, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -44,6 +44,12 @@ VALUES: list[Any] = [
 BODIES: list[tuple[str, str, tuple[str, ...]]] = [
     ("POST", "/api/documents", ("paths", "urls", "collection")),
     ("POST", "/api/index/index-documents", ("doc_ids", "force", "priority", "user_id")),
+    ("POST", "/api/build_index", ("dataset_names", "distributed", "force", "priority")),
+    (
+        "POST",
+        "/api/images/search",
+        ("image_id", "collections", "region", "limit", "offset", "min_score", "name", "media_type", "text"),
+    ),
     ("POST", "/api/search", ("query", "collection", "mode", "kind", "filters", "limit", "offset")),
     ("POST", "/api/tasks", ("kind", "payload", "priority", "delay_seconds", "collection", "user_id")),
     ("POST", "/api/tasks/cancel", ("ids", "state", "kind", "queue", "parent_id", "created_after", "text", "all")),
@@ -55,6 +61,8 @@ BODIES: list[tuple[str, str, tuple[str, ...]]] = [
 ]
 
 QUERIES: list[tuple[str, tuple[str, ...]]] = [
+    ("/api/images/duplicates", ("collection", "distance", "limit", "offset")),
+    ("/api/images/1/thumbnail", ("v",)),
     (
         "/api/documents",
         ("collection", "state", "kind", "media_type", "name", "source_prefix", "text", "limit", "cursor"),

@@ -219,7 +219,7 @@ def test_text_in_images_is_waited_for_where_no_worker_runs(terminal: Terminal) -
     del terminal.extra["GRISTMILL_IMAGES__OCR"]
     folder = dataset(terminal, "mill", tints=1)
     sign = Image.new("RGB", (900, 200), "white")
-    ImageDraw.Draw(sign).text((40, 50), "DANGER DEEP WATER", fill="black", font=ImageFont.load_default(80))
+    ImageDraw.Draw(sign).text((40, 50), "DANGER", fill="black", font=ImageFont.load_default(80))
     sign.save(folder / "sign.png")
 
     left = terminal.run("images", "build", folder, "--no-text")
@@ -228,7 +228,7 @@ def test_text_in_images_is_waited_for_where_no_worker_runs(terminal: Terminal) -
 
     assert "left to the next worker" in left.err
     assert (waited.json["text"]["is_over"], waited.json["text"]["with_text"]) == (True, 1)
-    found = terminal.json("search", "deep water", "--collection", "mill", "--mode", "keyword")["hits"]
+    found = terminal.json("search", "danger", "--collection", "mill", "--mode", "keyword")["hits"]
     assert "sign.jpg" in [hit["name"] for hit in found]
 
 
