@@ -21,6 +21,7 @@ import httpx
 
 from gristmill.client.connection import Connection
 from gristmill.client.following import follow
+from gristmill.client.images import ImageCalls
 from gristmill.client.sources import Opened, sorted_out
 from gristmill.client.values import (
     Collection,
@@ -75,6 +76,8 @@ class Client:
         )
         self._shares_files = shares_files
         self._on_close = on_close
+        self.images = ImageCalls(self._connection, self.wait)
+        """Image datasets."""
 
     def __enter__(self) -> Self:
         return self

@@ -100,6 +100,11 @@ class Connection:
             return answer.json().get("data")
         raise _error(answer)
 
+    def bytes_of(self, path: str) -> bytes:
+        """An answer that is no JSON, whole."""
+        with self.stream(path) as answer:
+            return answer.read()
+
     @contextmanager
     def stream(self, path: str, **headers: str) -> Iterator[httpx.Response]:
         """An answer that is read as it comes."""

@@ -11,12 +11,18 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 __all__ = [
+    "Build",
     "Collection",
+    "DatasetBuild",
     "Difference",
     "Document",
+    "DuplicateGroup",
     "Event",
     "Failure",
     "Hit",
+    "ImageFailure",
+    "ImageHit",
+    "ImageRecord",
     "Indexed",
     "Message",
     "Progress",
@@ -330,6 +336,91 @@ class Workflow:
     progress: int
     counts: dict[str, int]
     root: WorkflowPart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFailure:
+    """An image that is not in the index as it should be."""
+
+    doc_id: int | None
+    name: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetBuild:
+    """One dataset of a build; all counts are images."""
+
+    dataset: str
+    task_id: str
+    status: str
+    stage: str
+    progress: int
+    total: int | None
+    done: int
+    failed: int
+    skipped: int
+    eta_seconds: float | None
+    computed_by: dict[str, int]
+    message: str
+    failures: list[ImageFailure]
+    result: dict[str, Any] | None
+    error: Message | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """A build of image datasets; counts are images of all of them together."""
+
+    task_id: str
+    status: str
+    distributed: bool
+    mode: str
+    reason: str | None
+    progress: int
+    total: int | None
+    done: int
+    failed: int
+    skipped: int
+    created_at: str
+    finished_at: str | None
+    datasets: list[DatasetBuild]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    """An image in the index."""
+
+    id: int
+    name: str
+    collection: str
+    media_type: str | None
+    width: int | None
+    height: int | None
+    size: int | None
+    version: int
+    thumbnail_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageHit:
+    """An image that is like the query."""
+
+    score: float
+    image: ImageRecord
+    source: str
+    folders: list[str]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateGroup:
+    """Copies of one picture, and the one to keep."""
+
+    keep: ImageRecord
+    others: list[ImageRecord]
+    exact: bool
 
 
 def read(kind: type[_ValueT], data: Mapping[str, Any]) -> _ValueT:

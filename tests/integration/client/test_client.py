@@ -16,6 +16,7 @@ from gristmill.app import open_gristmill
 from gristmill.canvas import chain, chord, group, kind, previous
 from gristmill.client import values
 from gristmill.settings import load_settings
+from tests.material.images import encoded, photograph
 from tests.support.postgres import fresh_database
 from tests.support.service import serving, working
 from tests.support.waiting import eventually
@@ -23,8 +24,11 @@ from tests.support.waiting import eventually
 ping = kind("ping")
 
 VIEWS = {
+    values.Build: "BuildView",
     values.Collection: "CollectionView",
+    values.DatasetBuild: "DatasetBuildView",
     values.Document: "DocumentView",
+    values.DuplicateGroup: "DuplicateGroupView",
     values.Event: "EventView",
     values.Failure: "FailedItem",
     values.Hit: "HitView",
@@ -32,6 +36,9 @@ VIEWS = {
     values.HitDocument: "HitDocument",
     values.HitHighlight: "HitHighlight",
     values.HitLocation: "HitLocation",
+    values.ImageFailure: "FailureView",
+    values.ImageHit: "ImageHitView",
+    values.ImageRecord: "ImageView",
     values.Message: "ErrorView",
     values.Progress: "ProgressView",
     values.Registered: "Registered",
@@ -47,16 +54,43 @@ VIEWS = {
 """Each value with the schema it is read from."""
 
 
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of image datasets, one of them with two copies and a bad file."""
+    root = tmp_path_factory.mktemp("gallery")
+    (root / "mill" / "yard").mkdir(parents=True)
+    for name, image in (
+        ("hat.jpg", photograph().crop((150, 0, 400, 180))),
+        ("coat.jpg", photograph().crop((100, 400, 400, 600))),
+    ):
+        (root / "mill" / "yard" / name).write_bytes(encoded(image, "JPEG"))
+    (root / "mill" / "hat again.jpg").write_bytes((root / "mill" / "yard" / "hat.jpg").read_bytes())
+    (root / "mill" / "bad.jpg").write_bytes(b"no image")
+    return root
+
+
 @pytest.fixture(scope="module", params=["http", "embedded", "http on postgres"])
-def mill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[gristmill.Client]:
+def mill(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, gallery: Path
+) -> Iterator[gristmill.Client]:
     data = tmp_path_factory.mktemp("data")
+    variables = {"GRISTMILL_IMAGES__ROOT": str(gallery), "GRISTMILL_IMAGES__OCR": "off"}
     if request.param == "embedded":
-        with gristmill.open(data, workers=1) as client:
-            yield client
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with gristmill.open(data, workers=1) as client:
+                yield client
         return
     url = fresh_database() if "postgres" in request.param else None
-    overrides = {} if url is None else {"database": {"url": url}}
-    with serving(data, overrides) as service, working(data, database=url), gristmill.Client(service.url) as client:
+    overrides: dict[str, dict[str, Any]] = {"images": {"root": gallery}}
+    if url is not None:
+        overrides["database"] = {"url": url}
+    with (
+        serving(data, overrides) as service,
+        working(data, database=url, variables=variables),
+        gristmill.Client(service.url) as client,
+    ):
         yield client
 
 
@@ -251,3 +285,26 @@ def test_folder_that_was_closed_can_be_opened_again_and_leaves_nothing_behind(tm
             mill.submit("ping", {"note": str(number)})
             assert len(list(mill.tasks())) == number + 1
     eventually(lambda: "gristmill" not in {thread.name for thread in threading.enumerate()} - before)
+
+
+def test_images_are_built_and_found_by_a_file_by_bytes_and_by_each_other(mill: gristmill.Client, gallery: Path) -> None:
+    told: list[values.Build] = []
+
+    build = mill.images.build("mill", on_progress=told.append)
+
+    (dataset,) = build.datasets
+    assert (build.status, dataset.done, dataset.failed, dataset.total) == ("completed", 3, 1, 4)
+    assert [(failure.name, failure.code) for failure in dataset.failures] == [("bad.jpg", "image_unreadable")]
+    assert told[-1].status == "completed"
+    file = gallery / "mill" / "yard" / "coat.jpg"
+    by_file = mill.images.search(file, limit=1)
+    by_bytes = mill.images.search(file.read_bytes(), collections=["mill"], name="coat*")
+    by_part = mill.images.search(file, region=(0, 0, 200, 200), limit=1)
+    assert [hit.image.name for hit in (*by_file, *by_bytes, *by_part)] == ["coat.jpg"] * 3
+    assert by_file[0].folders == ["yard"]
+    (group,) = mill.images.duplicates("mill")
+    assert group.exact
+    assert mill.images.search(image_id=group.keep.id, limit=1)[0].image.id == group.others[0].id
+    assert mill.images.thumbnail(group.keep.id).startswith(b"\xff\xd8")
+    with pytest.raises(errors.NotFound, match="nowhere"):
+        mill.images.build("nowhere")
