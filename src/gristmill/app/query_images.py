@@ -28,6 +28,10 @@ _SECONDS = 30.0
 """For one image, loading the model included."""
 
 
+class _Died(Exception):
+    """The process ended before it answered."""
+
+
 class QueryImages:
     """The process, and the way to it; one query at a time."""
 
@@ -41,7 +45,7 @@ class QueryImages:
     def image(self, space: Space, data: bytes, *, name: str, region: Region | None = None) -> Any:
         """The vector in ``space`` of an image, or of a region of it: float32, shape ``(dimension,)``.
 
-        :class:`StepFailed` if it cannot be decoded, or if its reader died of it; :class:`Unavailable`
+        :class:`StepFailed` if it cannot be decoded, or if two readers died of it; :class:`Unavailable`
         (``image_query_too_slow``) if it took too long.
         """
         return self._ask(_request("image", space, name=name, region=_as_json(region)), data)
@@ -64,7 +68,13 @@ class QueryImages:
         if not self._lock.acquire(timeout=self._timeout_seconds):
             raise Unavailable("image_query_too_slow", seconds=self._timeout_seconds)
         try:
-            answer, numbers = self._answer(request, data)
+            try:
+                answer, numbers = self._answer(request, data)
+            except _Died:
+                # Of something else, perhaps, and before it was asked.
+                answer, numbers = self._answer(request, data)
+        except _Died as error:
+            raise StepFailed("image_query_died", name=str(request.get("name", "image"))) from error
         finally:
             self._lock.release()
         if "error" in answer:
@@ -75,8 +85,8 @@ class QueryImages:
         return np.frombuffer(numbers, dtype="<f4")
 
     def _answer(self, request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-        line = self._started()
         try:
+            line = self._started()
             line.send_bytes(json.dumps(request).encode())
             line.send_bytes(data)
             if not line.poll(self._timeout_seconds):
@@ -85,7 +95,7 @@ class QueryImages:
             return json.loads(line.recv_bytes()), line.recv_bytes()
         except (EOFError, OSError) as error:
             self._end()
-            raise StepFailed("image_query_died", name=str(request.get("name", "image"))) from error
+            raise _Died from error
 
     def _started(self) -> Connection:
         if self._process is not None and self._process.poll() is not None:
