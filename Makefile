@@ -58,7 +58,7 @@ format: $(DEV) ## Bring all code into the house format
 
 lock: $(TOOLS) ## Lock the dependencies of pyproject.toml again (UPGRADE=--upgrade for newer ones)
 	$(LOCK) $(UPGRADE) --group bootstrap --output-file requirements/bootstrap.lock
-	$(LOCK) $(UPGRADE) pyproject.toml --output-file requirements/core.lock
+	$(LOCK) $(UPGRADE) pyproject.toml --extra images --output-file requirements/core.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.lock
 	$(LOCK) $(UPGRADE) pyproject.toml --extra fast --group peers --no-emit-package torch --output-file requirements/peers.lock
 

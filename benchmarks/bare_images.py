@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gristmill.embed.images.ports import ImageEmbedder
 from gristmill.embed.images.registry import open_image_embedder
 from gristmill.embed.images.settings import ImageEmbedSettings
+from gristmill.worker.priority import step_back
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["EMBEDDER", "embedder", "embedding", "inferring", "processes"]
 
 EMBEDDER = "efficientnet"
+_NICENESS = 10
 
 
 @contextmanager
 def processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """So many processes, none of which has done anything yet."""
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+    """So many processes, as nice as workers are; none of them has done anything yet."""
+    with ProcessPoolExecutor(count, get_context("spawn"), initializer=step_back, initargs=(_NICENESS,)) as pool:
         yield pool
 
 

@@ -46,8 +46,9 @@ def run(options: Options) -> Iterator[Table]:
     with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as folder, fresh() as app:
         embeds_alone(app)
         with working(app, slots=cores()):
-            for name, images in ((_SEARCHED, originals), (_COPIED, [*originals, *_copies(wanted)])):
-                build(app, Path(folder), _written(Path(folder, name), images))
+            whole = [(one.name, _jpeg(one.image)) for one in originals]
+            for name, contents in ((_SEARCHED, whole), (_COPIED, [*whole, *_copies(wanted)])):
+                build(app, Path(folder), _written(Path(folder, name), contents))
         yield Table(
             title="Finding images by altered copies",
             head=("", f"recall@1 of {len(wanted)}", f"recall@{_TOP}"),
@@ -69,24 +70,24 @@ def run(options: Options) -> Iterator[Table]:
         )
 
 
-def _written(folder: Path, images: Sequence[Photograph]) -> list[Path]:
+def _written(folder: Path, contents: Sequence[tuple[str, bytes]]) -> list[Path]:
     folder.mkdir()
-    files = [folder / f"{one.name}.jpg" for one in images]
-    for file, one in zip(files, images, strict=True):
-        # Copies come compressed as they are to be; compressed again, they would be others.
-        file.write_bytes(one.image.info.get("file") or _jpeg(one.image))
+    files = []
+    for name, content in contents:
+        files.append(folder / f"{name}.jpg")
+        files[-1].write_bytes(content)
     return files
 
 
-def _copies(wanted: Sequence[Photograph]) -> Iterator[Photograph]:
+def _copies(wanted: Sequence[Photograph]) -> Iterator[tuple[str, bytes]]:
     for one in wanted:
         for number, alter in enumerate(_COPIED_AS.values()):
-            copy = one.image.copy()
-            copy.info["file"] = alter(one.image)
-            yield Photograph(f"{one.name} {number}", copy)
+            yield f"{one.name} {number}", alter(one.image)
 
 
-def _recall(app: Gristmill, name: str, alter: Callable[["Image"], bytes], wanted: Sequence[Photograph]) -> tuple[Cell, ...]:
+def _recall(
+    app: Gristmill, name: str, alter: Callable[["Image"], bytes], wanted: Sequence[Photograph]
+) -> tuple[Cell, ...]:
     ranks = []
     for one in wanted:
         page = app.images.like_upload(alter(one.image), name=one.name, collections=[_SEARCHED], limit=_TOP)

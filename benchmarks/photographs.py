@@ -17,7 +17,10 @@ _BROUGHT = {
     "sklearn": ("datasets/images/*.jpg",),
     "skimage": (
         "data/*.jpg",
-        *(f"data/{name}.png" for name in ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "moon")),
+        *(
+            f"data/{name}.png"
+            for name in ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "moon")
+        ),
     ),
 }
 """Photographs in the packages that have some, wherever those are installed."""

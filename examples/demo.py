@@ -1,4 +1,4 @@
-"""The guided tour: index a sample library, search it, index it again, change one file.
+"""The guided tour: index a sample library, search it, index it again, change one file; then the same with pictures.
 
 Runs the `gristmill` commands a user would type, on a copy of the library, in a scratch folder that the next run replaces.
 """
@@ -9,6 +9,8 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+
+from demo_images import show_images
 
 HERE = Path(__file__).parent
 SCRATCH = Path(".demo")
@@ -40,6 +42,8 @@ def main() -> int:
     CHANGED.write_text(NEW_PARAGRAPH + CHANGED.read_text("utf-8"), "utf-8")
     good &= gristmill("index", str(CHANGED)) == 0
     good &= gristmill("search", "where is the blue ledger", "--limit", "1") == 0
+
+    good &= show_images(SCRATCH, step=step, gristmill=gristmill)
 
     print(f"\nDone in {time.monotonic() - began:.0f} s. Everything is under {SCRATCH}/; try it yourself:\n")
     print(f"  .venv/bin/gristmill search 'eel pass' --data {SCRATCH}/data")

@@ -12,7 +12,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 __all__ = ["altered_copy", "draw_dataset"]
 
-WIDTH, HEIGHT = 480, 360
+WIDTH, HEIGHT = 640, 480
+CANVAS = (960, 720)
+"""What is drawn on: half as wide again, so that edges are smooth when it is made small."""
 VARIANTS = 5
 """Pictures of each thing, each drawn a little differently."""
 QUALITY = 90
@@ -32,24 +34,25 @@ def draw_dataset(folder: Path) -> int:
     return sum(place.is_file() for place in folder.rglob("*"))
 
 
-def picture(draw: "Callable[[Draw, Random], None]", seed: str) -> Image.Image:
+def picture(draw: Callable[[Draw, Random], None], seed: str) -> Image.Image:
     """One picture of a thing; another ``seed`` is another day at the mill."""
     random = Random(seed)
-    image = Image.new("RGB", (WIDTH * 2, HEIGHT * 2), _colour(random, (214, 216, 208)))
+    image = Image.new("RGB", CANVAS, _colour(random, (214, 216, 208)))
     draw(ImageDraw.Draw(image), random)
-    # Drawn large and made small, so that edges are smooth; the noise is that of a camera.
-    small = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
-    noise = Image.frombytes("L", (WIDTH, HEIGHT), random.randbytes(WIDTH * HEIGHT)).filter(ImageFilter.GaussianBlur(1))
-    return Image.blend(small, Image.merge("RGB", (noise, noise, noise)), 0.12)
+    small = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).filter(ImageFilter.GaussianBlur(1.5))
+    # Uneven, as it is in a real place; softness and noise are those of a camera.
+    light = Image.frombytes("L", (8, 6), random.randbytes(48)).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    noise = Image.frombytes("L", (WIDTH, HEIGHT), random.randbytes(WIDTH * HEIGHT))
+    return Image.blend(Image.blend(small, light.convert("RGB"), 0.25), noise.convert("RGB"), 0.01)
 
 
 def altered_copy(source: Path, target: Path) -> None:
     """What becomes of a picture on its way through a few hands: cropped, scaled, made brighter, compressed hard."""
     with Image.open(source) as image:
-        left, top = round(image.width * 0.06), round(image.height * 0.04)
+        left, top = round(image.width * 0.03), round(image.height * 0.02)
         changed = image.crop((left, top, image.width - left, image.height - top))
-        changed = changed.resize((changed.width * 2 // 3, changed.height * 2 // 3))
-        ImageEnhance.Brightness(changed).enhance(1.15).save(target, quality=45)
+        changed = changed.resize((changed.width * 3 // 4, changed.height * 3 // 4))
+        ImageEnhance.Brightness(changed).enhance(1.1).save(target, quality=55)
 
 
 def _add_copies(folder: Path) -> None:

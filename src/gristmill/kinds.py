@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gristmill.errors import InvalidInput
+from gristmill.ids import derived_id
 from gristmill.settings.model import KindSettings
 from gristmill.tasks.kind import Kind
 from gristmill.tasks.retry import RetryPolicy
@@ -35,8 +36,14 @@ __all__ = [
     "ReembedCollection",
     "Workflow",
     "effective_kinds",
+    "text_pass_id",
     "without_secrets",
 ]
+
+def text_pass_id(task_id: str) -> str:
+    """The id of the task that reads the text in what the task has put into the index, if there is one."""
+    return derived_id(task_id, "text")
+
 
 QUEUES = ("default", "documents", "metadata", "images", "analysis")
 

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,10 @@ def embedded(mill: Mill) -> int:
     return sum((task.result or {}).get("embedded", 0) for task in batches(mill))
 
 
+def has_embedded(mill: Mill, count: int) -> bool:
+    return embedded(mill) >= count
+
+
 def detail(task: Task) -> dict[str, Any]:
     """What came of the one dataset of a build."""
     assert task.state is TaskState.COMPLETED, task.error
@@ -148,7 +153,7 @@ def test_build_survives_the_deaths_of_its_workers(builder: Mill, engine: str, ma
     builder.start(concurrency=2, engine=engine)
     task = builder.app.datasets.build(["mill"])
     for part in (1, 2):
-        eventually(lambda part=part: embedded(builder) >= part * IMAGES // 4, 60)
+        eventually(partial(has_embedded, builder, part * IMAGES // 4), 60)
         worker = builder.workers[-1]
         for process in builder.tree(worker):
             with_signal(process.pid, signal.SIGKILL)

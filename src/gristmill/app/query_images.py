@@ -78,8 +78,8 @@ class QueryImages:
         finally:
             self._lock.release()
         if "error" in answer:
-            error = answer["error"]
-            raise error_from(error["type"], error["code"], error["facts"])
+            told = answer["error"]
+            raise error_from(told["type"], told["code"], told["facts"])
         import numpy as np
 
         return np.frombuffer(numbers, dtype="<f4")

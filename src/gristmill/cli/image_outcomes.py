@@ -99,16 +99,6 @@ def read_texts(
 
 
 def _texts(app: "Gristmill", builds: "Sequence[Build]") -> "list[Task]":
-    from gristmill.tasks.model import TaskFilter
+    from gristmill.kinds import text_pass_id
 
-    found = [
-        task
-        for build in builds
-        for part in build.datasets
-        for task in app.tasks.find(
-            TaskFilter(kinds=["read_text"], collection=part.dataset, created_after=part.task.created_at), limit=1000
-        )
-        # What a task was divided into is counted by it.
-        if task.parent_id is None
-    ]
-    return sorted(found, key=lambda task: task.number)
+    return app.tasks.get_many([text_pass_id(part.task.id) for build in builds for part in build.datasets])

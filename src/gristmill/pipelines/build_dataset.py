@@ -297,7 +297,9 @@ class DatasetBuilder:
             if child.state is TaskState.COMPLETED
             for doc_id in child.payload["images"]
         ]
-        return reading_later(self._draft, context.task, list(dict.fromkeys(new)))
+        found = self._index.documents_by_id(list(dict.fromkeys(new)))
+        indexed = [doc_id for doc_id, document in found.items() if document.state is DocumentState.INDEXED]
+        return reading_later(self._draft, context.task, indexed)
 
 
 def _child_id(parent: Task, round_: int, number: int) -> str:

@@ -10,7 +10,7 @@ from gristmill.ids import derived_id
 from gristmill.index.model import ChunkPlace, Collection, Document, StagedChunk, Version, VersionDraft
 from gristmill.index.ports import IndexStore
 from gristmill.index.recipe import recipe_hash
-from gristmill.kinds import ReadText
+from gristmill.kinds import ReadText, text_pass_id
 from gristmill.pipelines.embed_images import folders_of, image_hash
 from gristmill.pipelines.fetching import Fetcher
 from gristmill.pipelines.index_document import DocumentIndexer
@@ -43,7 +43,7 @@ def reading_later(draft: Callable[..., NewTask], task: Task, doc_ids: Sequence[i
         draft(
             "read_text",
             {"doc_ids": list(doc_ids)},
-            task_id=derived_id(task.id, "text"),
+            task_id=text_pass_id(task.id),
             priority=max(0, task.priority - _PRIORITY_BELOW),
             collection=task.collection,
             user_id=task.user_id,

