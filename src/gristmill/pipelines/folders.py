@@ -53,7 +53,8 @@ def looked_through(
     refused: list[Json] = []
     unsettled = 0
     for file in files:
-        context.progress("look", unit=unit, done=len(found), failed=len(refused))
+        # Not as done: nothing is, and progress does not go back.
+        context.progress("look", unit=unit, total=len(found) + len(refused))
         try:
             real, _ = check_path(str(file), [root])
             if _is_unsettled(real, settle_seconds):
