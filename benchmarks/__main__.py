@@ -63,7 +63,9 @@ def main() -> int:
         metavar="NAME",
         help="with which to index and search  [default: multilingual fast quality]",
     )
-    parser.add_argument("--photos", type=Path, metavar="DIR", help="photographs  [default: those of installed packages]")
+    parser.add_argument(
+        "--photos", type=Path, metavar="DIR", help="photographs  [default: those of installed packages]"
+    )
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(_NAMES):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(_NAMES)}")

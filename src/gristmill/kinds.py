@@ -40,6 +40,7 @@ __all__ = [
     "without_secrets",
 ]
 
+
 def text_pass_id(task_id: str) -> str:
     """The id of the task that reads the text in what the task has put into the index, if there is one."""
     return derived_id(task_id, "text")

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gristmill.embed.images.ports import ImageEmbedder
 from gristmill.errors import GristmillError, InvalidInput, StepFailed
@@ -26,11 +26,14 @@ from gristmill.pipelines.fetching import Fetcher
 from gristmill.settings.model import ImageSettings
 from gristmill.steps.image.decode import Picture, decode
 from gristmill.steps.image.fingerprint import difference_hash
-from gristmill.steps.image.thumbnail import shrunk, thumbnail
+from gristmill.steps.image.thumbnail import seen, shrunk, thumbnail
 from gristmill.steps.image.thumbnails import Thumbnails
 from gristmill.steps.model import Fetched
 from gristmill.tasks.model import Completed, Effect, Failed, Outcome, TaskError
 from gristmill.tasks.ports import TaskContext
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = ["ImageIndexer", "folders_of", "image_hash"]
 
@@ -50,6 +53,8 @@ class _Looked:
     collection: Collection
     fetched: Fetched
     picture: Picture
+    seen: "Image"
+    """What the model is shown of it."""
     fingerprint: str
     mtime_ns: int | None
 
@@ -120,13 +125,13 @@ class ImageIndexer:
     ) -> Outcome:
         """Bring the index of one image up to date, as ``index_document`` does of any document."""
         batch = _Batch()
-        seen = fingerprint(document, collection)
+        was = fingerprint(document, collection)
         if not payload.force and is_untouched(document, collection):
             return Completed(result={"doc_id": document.id, "name": document.name, "status": "skipped"})
         self._look(context, batch, document, collection, force=payload.force)
         if batch.failures:
             why = batch.failures[0][1]
-            return Failed(error=why, effect=lambda tx: self._index.fail(tx, document.id, {**asdict(why), "seen": seen}))
+            return Failed(error=why, effect=lambda tx: self._index.fail(tx, document.id, {**asdict(why), "seen": was}))
         effect = self._effect(context, batch)
         status = "completed" if batch.looked else "skipped"
         return Completed(result={"doc_id": document.id, "name": document.name, "status": status}, effect=effect)
@@ -185,33 +190,35 @@ class ImageIndexer:
     ) -> None:
         """Read one image; what is wrong with it is noted, what may pass is raised."""
         # Looked at before the bytes are read: a change during the read must not pass for the state that was read.
-        seen = fingerprint(document, collection)
-        mtime_ns = seen.get("mtime_ns") if seen else None
-        side = max(self._model(collection.space).side, self._settings.thumbnail_pixels)
+        was = fingerprint(document, collection)
+        mtime_ns = was.get("mtime_ns") if was else None
+        side = self._model(collection.space).side
+        thumbnail_pixels = self._settings.thumbnail_pixels
         fetched: Fetched | None = None
         try:
             fetched = self._fetcher.document(document, into=lambda: context.temp_dir)
             if not force and is_unchanged(document, recipe_hash(collection), fetched.content_hash):
                 batch.touched.append((document.id, fetched.size, mtime_ns))
                 return
-            picture = decode(fetched, max_pixels=self._settings.max_pixels, side=side)
+            picture = decode(fetched, max_pixels=self._settings.max_pixels, side=max(side, thumbnail_pixels))
         except GristmillError as error:
             if error.transient:
                 raise
-            batch.failures.append((document, TaskError.of(error), seen))
+            batch.failures.append((document, TaskError.of(error), was))
             return
         finally:
             if fetched is not None and fetched.path is not None and fetched.path.is_relative_to(context.temp_dir):
                 # A batch of large files must not lie there all at once.
                 fetched.path.unlink(missing_ok=True)
-        small = shrunk(picture.image, self._settings.thumbnail_pixels)
-        self._thumbnails.keep(fetched.content_hash, thumbnail(small, self._settings.thumbnail_pixels))
+        small = shrunk(picture.image, thumbnail_pixels)
+        self._thumbnails.keep(fetched.content_hash, thumbnail(small, thumbnail_pixels))
         batch.looked.append(
             _Looked(
                 document=document,
                 collection=collection,
                 fetched=fetched,
                 picture=picture,
+                seen=seen(picture.image, small, side),
                 fingerprint=difference_hash(small),
                 mtime_ns=mtime_ns,
             )
@@ -241,8 +248,8 @@ class ImageIndexer:
                 published = self._index.publish_wholes(tx, prepared, keep_versions=self._keep_versions)
             for doc_id, size, mtime_ns in batch.touched:
                 self._index.touch(tx, doc_id, size=size, mtime_ns=mtime_ns)
-            for document, error, seen in batch.failures:
-                self._index.fail(tx, document.id, {**asdict(error), "seen": seen})
+            for document, error, was in batch.failures:
+                self._index.fail(tx, document.id, {**asdict(error), "seen": was})
             return _counts(published)
 
         return write
@@ -260,7 +267,7 @@ class ImageIndexer:
         vectors: dict[tuple[int, str], Any] = {}
         for space in {one.collection.space.id: one.collection.space for one in new.values()}.values():
             keys = [key for key in new if key[0] == space.id]
-            rows = self._model(space).embed_images([new[key].picture.image for key in keys])
+            rows = self._model(space).embed_images([new[key].seen for key in keys])
             vectors |= dict(zip(keys, rows, strict=True))
         return vectors
 

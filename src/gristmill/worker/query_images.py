@@ -25,6 +25,7 @@ from gristmill.pipelines.fetching import Fetcher
 from gristmill.settings import DataPaths, Settings
 from gristmill.steps.image.decode import decode
 from gristmill.steps.image.regions import Region
+from gristmill.steps.image.thumbnail import seen, shrunk
 from gristmill.steps.model import Fetched
 
 __all__ = ["main"]
@@ -62,9 +63,10 @@ class _Reader:
     def _of_image(self, embedder: ImageEmbedder, fetched: Fetched, request: dict[str, Any]) -> Vectors:
         region = Region(**request["region"]) if request["region"] else None
         # As it was looked at when it was indexed: the same bytes give the same vector.
-        side = max(embedder.side, self._settings.images.thumbnail_pixels)
-        picture = decode(fetched, max_pixels=self._settings.images.max_pixels, side=side, region=region)
-        row: Vectors = embedder.embed_images([picture.image])[0]
+        longest, most = self._settings.images.thumbnail_pixels, self._settings.images.max_pixels
+        picture = decode(fetched, max_pixels=most, side=max(embedder.side, longest), region=region)
+        shown = seen(picture.image, shrunk(picture.image, longest), embedder.side)
+        row: Vectors = embedder.embed_images([shown])[0]
         return row
 
 

@@ -19,7 +19,7 @@ __all__ = ["MOST_DISTANCE", "DuplicateGroup", "duplicate_groups"]
 
 MOST_DISTANCE = 15
 """Bits in which fingerprints of copies may differ."""
-_LEAST_COSINE = 0.9
+_LEAST_COSINE = 0.8
 """Between the embeddings of copies: plain pictures have like fingerprints, whatever their colours."""
 _SHAPE = 0.03
 """By how much of it the shape, width to height, of copies may differ."""

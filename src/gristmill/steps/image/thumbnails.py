@@ -3,14 +3,13 @@
 Standard library only, because the API serves them.
 """
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from gristmill.errors import NotFound
+from gristmill.ids import new_id
 
 __all__ = ["Thumbnails"]
 
@@ -27,15 +26,17 @@ class Thumbnails:
     def keep(self, content_hash: str, thumbnail: bytes) -> None:
         """Keep the thumbnail of the image with that hash; it is there whole or not at all."""
         place = self._place(content_hash)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=place.parent, delete=False) as file:
+        written = place.with_name(f".{new_id()}")
+        try:
             try:
-                file.write(thumbnail)
-                file.flush()
-                os.replace(file.name, place)  # noqa: PTH105 - the name is text
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+                written.write_bytes(thumbnail)
+            except FileNotFoundError:
+                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                written.write_bytes(thumbnail)
+            written.replace(place)
+        except BaseException:
+            written.unlink(missing_ok=True)
+            raise
 
     def read(self, content_hash: str) -> bytes:
         """The thumbnail; :class:`NotFound` (``thumbnail_not_found``)."""
