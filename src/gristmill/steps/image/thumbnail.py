@@ -36,9 +36,8 @@ def seen(image: "Image", small: "Image", side: int) -> "Image":
 
 def thumbnail(image: "Image", longest: int) -> bytes:
     """``image``, shrunk, as a file of :data:`THUMBNAIL_MEDIA_TYPE` that holds nothing but its pixels."""
-    small = shrunk(image, longest)
-    # Whatever the original noted about place, time and owner would be written along.
-    small.info.clear()
+    small = image if max(image.size) <= longest else shrunk(image, longest)
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=_QUALITY)
+    # What else the original notes about place, time and owner is not written along by itself.
+    small.save(buffer, "JPEG", quality=_QUALITY, comment=b"")
     return buffer.getvalue()

@@ -49,7 +49,7 @@ class Thumbnails:
         """Remove those stored before the given time (microseconds) whose images ``in_use`` does not name; how many."""
         removed = 0
         old: list[Path] = []
-        for place in self._directory.glob("[0-9a-f][0-9a-f]/*"):
+        for place in self._directory.glob("[0-9a-f]/*"):
             with suppress(FileNotFoundError):
                 if place.stat().st_mtime_ns // 1000 < stored_before:
                     old.append(place)
@@ -61,7 +61,7 @@ class Thumbnails:
     def _place(self, content_hash: str) -> Path:
         if not _HASH.fullmatch(content_hash):
             raise NotFound("thumbnail_not_found")
-        return self._directory / content_hash[:2] / f"{content_hash}.jpg"
+        return self._directory / content_hash[:1] / f"{content_hash}.jpg"
 
 
 def _remove_unused(places: Sequence[Path], in_use: Callable[[Sequence[str]], set[str]]) -> int:

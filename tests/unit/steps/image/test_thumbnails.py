@@ -37,7 +37,7 @@ def test_purge_leaves_what_is_in_use_and_what_is_new(tmp_path: Path) -> None:
         thumbnails.keep(name, b"picture")
     new = "c" * 64
     thumbnails.keep(new, b"new")
-    os.utime(tmp_path / "cc" / f"{new}.jpg", ns=(2**62, 2**62))
+    os.utime(tmp_path / "c" / f"{new}.jpg", ns=(2**62, 2**62))
 
     removed = thumbnails.purge(in_use=lambda names: {ONE} & set(names), stored_before=LATER - 1)
 
@@ -49,9 +49,9 @@ def test_purge_leaves_what_is_in_use_and_what_is_new(tmp_path: Path) -> None:
 
 def test_keeping_on_a_full_or_foreign_disk_leaves_no_halves(tmp_path: Path) -> None:
     thumbnails = Thumbnails(tmp_path)
-    (tmp_path / "aa").mkdir()
-    (tmp_path / "aa" / f"{ONE}.jpg").mkdir()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / f"{ONE}.jpg").mkdir()
 
     with pytest.raises(OSError, match="directory"):
         thumbnails.keep(ONE, b"first")
-    assert [path.name for path in (tmp_path / "aa").iterdir()] == [f"{ONE}.jpg"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [f"{ONE}.jpg"]
