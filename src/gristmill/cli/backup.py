@@ -94,12 +94,16 @@ def _pack(app: "Gristmill", database: Path, part: Path, *, compressed: bool) -> 
     with os.fdopen(descriptor, "wb") as file:
         with tarfile.open(fileobj=file, mode="w:gz" if compressed else "w") as archive:
             archive.add(database, arcname=app.paths.database.name)
-            for blob in sorted(app.paths.blobs.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*")):
+            for kept in (*_uploads(app), *sorted(app.paths.thumbnails.glob("[0-9a-f]/*.jpg"))):
                 try:
-                    archive.add(blob, arcname=str(blob.relative_to(app.paths.data)))
+                    archive.add(kept, arcname=str(kept.relative_to(app.paths.data)))
                 except FileNotFoundError:
                     continue  # Cleaned up since: nothing referred to it any more.
-                count += 1
+                count += kept.is_relative_to(app.paths.blobs)
         file.flush()
         os.fsync(file.fileno())
     return count
+
+
+def _uploads(app: "Gristmill") -> list[Path]:
+    return sorted(app.paths.blobs.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*"))

@@ -63,10 +63,21 @@ def save_image_model(
 
 
 def save_text_model(
-    path: Path, *, dimension: int = DIMENSION, length: str | int = "length", mask: bool = True, most: int = 64
+    path: Path,
+    *,
+    dimension: int = DIMENSION,
+    length: str | int = "length",
+    mask: bool = True,
+    most: int = 64,
+    colours: Mapping[str, tuple[int, int, int]] | None = None,
 ) -> Path:
-    """The mean of its words; fails for more than ``most`` of them, as a model with numbered places does."""
+    """The mean of its words; fails for more than ``most`` of them, as a model with numbered places does.
+
+    Words mean nothing, but for those in ``colours``: how much red, green and blue, from -1 to 1.
+    """
     table = np.random.default_rng(5).standard_normal((len(WORDS), dimension)).astype(np.float32)
+    for word, colour in (colours or {}).items():
+        table[WORDS[word]] = np.repeat(np.array(colour, dtype=np.float32), dimension // 3)
     nodes: list[Any] = [
         helper.make_node("Gather", ["table", "input_ids"], ["words"]),
         helper.make_node("Shape", ["input_ids"], ["shape"]),
