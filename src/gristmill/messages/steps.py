@@ -174,9 +174,9 @@ _PARSE: Mapping[str, Message] = {
         "“{name}”不是格式正确的 {format}，已按纯文本读取。如需保留结构，请更正文件。",
     ),
     "scanned_without_text": Message(
-        "All {pages} pages of “{name}” are pictures without text. Run text recognition (OCR), which is an extra, and "
-        "add the document again.",
-        "“{name}”的全部 {pages} 页都是没有文字的图片。请先进行文字识别（OCR，属于附加功能），再次添加。",
+        "All {pages} pages of “{name}” are pictures without text. Where gristmill[ocr] is installed, workers read them "
+        "after this; if it was installed later, index the document again with force.",
+        "“{name}”的全部 {pages} 页都是没有文字的图片。安装了 gristmill[ocr] 时，工作进程随后会识别其中文字；若之后才安装，请强制重新索引该文档。",
     ),
     "notices_cut": Message(
         "There is more to say about “{name}”: {left} further notices are not listed. Deal with those listed first.",
