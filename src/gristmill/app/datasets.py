@@ -22,6 +22,7 @@ from gristmill.engines.local import LOCAL
 from gristmill.errors import Conflict, GristmillError, NotFound, Unavailable, error_from
 from gristmill.index.model import Collection, Document, DocumentFilter, DocumentState
 from gristmill.index.ports import IndexStore
+from gristmill.logs import get_log
 from gristmill.messages import render
 from gristmill.settings.model import Settings
 from gristmill.steps.image.datasets import check_names, dataset_folder, dataset_names
@@ -30,6 +31,8 @@ from gristmill.tasks.ports import TaskStore
 from gristmill.tasks.service import TaskService, eta_seconds
 
 __all__ = ["Build", "DatasetBuild", "Datasets", "Mode"]
+
+_log = get_log(__name__)
 
 BUILD = "build_index"
 _DATASET = "build_dataset"
@@ -214,12 +217,16 @@ class Datasets:
         place = self._progress / f"{task.payload['dataset']}.json"
         if ended is None and not task.state.is_final and _age_seconds(place) < _WRITE_SECONDS:
             return
-        with self._alone():
-            there = _read(place)
-            if there.get("number", 0) > task.number:
-                return
-            # Read again: another process may have told of a later moment in between.
-            _write(place, self._told(self._store.get(task_id), ended))
+        try:
+            with self._alone():
+                there = _read(place)
+                if there.get("number", 0) > task.number:
+                    return
+                # Read again: another process may have told of a later moment in between.
+                _write(place, self._told(self._store.get(task_id), ended))
+        except OSError as error:
+            # The images matter more than the word about them, which is in the rows as well.
+            _log.warning("progress.unwritten", dataset=task.payload["dataset"], error=type(error).__name__)
 
     def tend(self) -> int:
         """Correct progress files that nobody brought up to date, of builds that were cancelled, say; how many."""

@@ -18,7 +18,7 @@ from gristmill.clock import Clock
 from gristmill.errors import GristmillError, LimitExceeded, NotFound, Unavailable
 from gristmill.ids import new_id
 
-__all__ = ["FileBlobStore"]
+__all__ = ["FileBlobStore", "translated"]
 
 _PIECE = 1024 * 1024
 _ASKED_AT_ONCE = 500
@@ -36,7 +36,7 @@ class FileBlobStore:
         """Directories whose names are on disk, as far as this process knows; there are 65,536 at most."""
 
     def put(self, stream: BinaryIO, *, max_bytes: int) -> tuple[str, int]:
-        with _translated():
+        with translated():
             self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
             written = self._incoming / new_id()
             try:
@@ -155,7 +155,8 @@ def _is_older(path: Path, micros: int) -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """What goes wrong with files inside, as our errors: :class:`LimitExceeded` (``disk_full``), :class:`Unavailable`."""
     try:
         yield
     except OSError as error:

@@ -350,6 +350,19 @@ def test_progress_file_of_a_cancelled_build_is_corrected_by_the_sweeper(datasets
     assert told["finished_at"] is not None
 
 
+def test_progress_that_cannot_be_written_costs_the_build_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "a file"
+    place.write_text("in the way", "utf-8")
+    works = Datasets(tmp_path, images={"progress": place / "progress"})
+    try:
+        works.picture("a.jpg", 1)
+
+        assert counts(works.built()) == {"total": 1, "embedded": 1}
+        assert works.app.datasets.tend() == 0
+    finally:
+        works.app.close()
+
+
 def test_progress_file_of_an_earlier_build_does_not_come_back(datasets: Datasets) -> None:
     datasets.picture("a.jpg", 1)
     early = datasets.build()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from gristmill.db.blobs import translated
 from gristmill.errors import NotFound
 from gristmill.ids import new_id
 
@@ -24,19 +25,23 @@ class Thumbnails:
         self._directory = directory
 
     def keep(self, content_hash: str, thumbnail: bytes) -> None:
-        """Keep the thumbnail of the image with that hash; it is there whole or not at all."""
+        """Keep the thumbnail of the image with that hash; it is there whole or not at all.
+
+        :class:`LimitExceeded` (``disk_full``), :class:`Unavailable` (``blob_store_unusable``).
+        """
         place = self._place(content_hash)
         written = place.with_name(f".{new_id()}")
-        try:
+        with translated():
             try:
-                written.write_bytes(thumbnail)
-            except FileNotFoundError:
-                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                written.write_bytes(thumbnail)
-            written.replace(place)
-        except BaseException:
-            written.unlink(missing_ok=True)
-            raise
+                try:
+                    written.write_bytes(thumbnail)
+                except FileNotFoundError:
+                    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    written.write_bytes(thumbnail)
+                written.replace(place)
+            except BaseException:
+                written.unlink(missing_ok=True)
+                raise
 
     def read(self, content_hash: str) -> bytes:
         """The thumbnail; :class:`NotFound` (``thumbnail_not_found``)."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.errors import NotFound
+from gristmill.errors import NotFound, Unavailable
 from gristmill.steps.image.thumbnails import Thumbnails
 
 ONE, OTHER = "a" * 64, "b" * 64
@@ -52,6 +52,8 @@ def test_keeping_on_a_full_or_foreign_disk_leaves_no_halves(tmp_path: Path) -> N
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / f"{ONE}.jpg").mkdir()
 
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(Unavailable) as caught:
         thumbnails.keep(ONE, b"first")
+    assert caught.value.code == "blob_store_unusable"
+    assert str(tmp_path) not in str(caught.value)
     assert [path.name for path in (tmp_path / "a").iterdir()] == [f"{ONE}.jpg"]
