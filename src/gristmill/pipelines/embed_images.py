@@ -132,7 +132,7 @@ class ImageIndexer:
         if batch.failures:
             why = batch.failures[0][1]
             return Failed(error=why, effect=lambda tx: self._index.fail(tx, document.id, {**asdict(why), "seen": was}))
-        effect = self._effect(context, batch)
+        effect = self._effect(context, batch, force=payload.force)
         status = "completed" if batch.looked else "skipped"
         return Completed(result={"doc_id": document.id, "name": document.name, "status": status}, effect=effect)
 
@@ -173,7 +173,7 @@ class ImageIndexer:
                 if not error.transient:
                     raise
                 batch.again.append((document, TaskError.of(error)))
-        effect = self._effect(context, batch)
+        effect = self._effect(context, batch, force=force)
         context.progress("embed", unit="images", **batch.counts(), total=len(doc_ids))
         fault = self._fault()
         result = {
@@ -230,8 +230,8 @@ class ImageIndexer:
             raise StepFailed("image_model_differs", expected=space.model_id, actual=embedder.model_id)
         return embedder
 
-    def _effect(self, context: TaskContext, batch: _Batch) -> Effect:
-        vectors = self._vectors(context, batch.looked)
+    def _effect(self, context: TaskContext, batch: _Batch, *, force: bool) -> Effect:
+        vectors = self._vectors(context, batch.looked, force=force)
         prepared = [
             self._index.prepare(
                 _draft(looked),
@@ -254,12 +254,12 @@ class ImageIndexer:
 
         return write
 
-    def _vectors(self, context: TaskContext, looked: Sequence[_Looked]) -> dict[tuple[int, str], Any]:
-        """The vectors that the index does not know, by space and hash; each image is embedded once."""
+    def _vectors(self, context: TaskContext, looked: Sequence[_Looked], *, force: bool) -> dict[tuple[int, str], Any]:
+        """The vectors that the index does not know, or with ``force`` all, by space and hash; each image is embedded once."""
         new: dict[tuple[int, str], _Looked] = {}
         for one in looked:
             new.setdefault((one.collection.space.id, one.hash), one)
-        for space_id in {space_id for space_id, _ in new}:
+        for space_id in set() if force else {space_id for space_id, _ in new}:
             hashes = [known for space, known in new if space == space_id]
             for known in self._index.known_hashes(0, space_id, hashes):
                 del new[space_id, known]
