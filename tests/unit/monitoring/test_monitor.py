@@ -55,6 +55,7 @@ def test_queues_are_told_of_empty_or_not_and_over_all_engines(bench: Bench, moni
     assert monitor.queues() == [
         QueueLength(queue="default", waiting=2, oldest_seconds=7.0),
         QueueLength(queue="documents"),
+        QueueLength(queue="images"),
         QueueLength(queue="metadata"),
         QueueLength(queue="own", scheduled=1),
     ]
