@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 __all__ = [
     "batch_index",
     "batch_metadata_generation",
+    "build_dataset",
+    "build_index",
     "clean_up",
     "delete_index",
+    "generate_embeddings",
     "generate_metadata_for_chunk",
     "index_document",
     "index_source",
@@ -32,6 +35,7 @@ __all__ = [
     "preprocess_chunks",
     "process_document",
     "process_document_pipeline",
+    "read_text",
     "reembed_collection",
     "workflow",
 ]
@@ -61,6 +65,10 @@ index_source = _function("index_source")
 delete_index = _function("delete_index")
 process_document = _function("process_document")
 reembed_collection = _function("reembed_collection")
+build_index = _function("build_index")
+build_dataset = _function("build_dataset")
+generate_embeddings = _function("generate_embeddings")
+read_text = _function("read_text")
 clean_up = _function("clean_up")
 batch_metadata_generation = _function("batch_metadata_generation")
 generate_metadata_for_chunk = _function("generate_metadata_for_chunk")

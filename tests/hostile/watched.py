@@ -45,7 +45,8 @@ def working(
 ) -> Iterator[Worker]:
     """The worker of the product with two slots."""
     command = [sys.executable, "-m", "gristmill.worker", "--data", str(data), "--concurrency", "2", "--attached"]
-    inherited = python_environment()
+    # Recognisers of text are as large as they are, which is not what is watched here.
+    inherited = python_environment(GRISTMILL_IMAGES__OCR="off")
     if first_on_path:
         inherited["PYTHONPATH"] = f"{first_on_path}{os.pathsep}{inherited['PYTHONPATH']}"
     worker = subprocess.Popen(

@@ -41,6 +41,7 @@ def test_clean_up_removes_what_the_sweeper_would_and_says_how_much(tmp_path: Pat
         "versions.purged": 0,
         "deletions.purged": 0,
         "uploads.purged": 1,
+        "thumbnails.purged": 0,
         "temp.purged": 1,
     }
     assert list(app.paths.temp.iterdir()) == []

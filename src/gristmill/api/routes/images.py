@@ -120,7 +120,10 @@ _FOUND = {
     },
 }
 _THUMBNAILS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The thumbnail", "content": {_MEDIA_TYPE: {"schema": {"type": "string"}}}},
+    200: {
+        "description": "The thumbnail",
+        "content": {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}, "example": "(a JPEG file)"}},
+    },
     304: {"description": "The one you have is the one there is"},
 }
 _DUPLICATES = {
